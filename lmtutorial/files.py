@@ -1,0 +1,67 @@
+"""Files that are whole or absent: written to a temporary name, then moved."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from lmtutorial.errors import InputError
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that no reader ever sees a part of it.
+
+    A crash, a full disk or a second process doing the same leaves the old file or the new one.
+
+    Raises:
+        OSError: the folder cannot be made or written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of the file `path`.
+
+    Raises:
+        InputError: there is no such file, it is a directory, or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a directory; a file is needed") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the UTF-8 file `path`, its line ends as they are.
+
+    Raises:
+        InputError: as `read_bytes`, or the file holds something other than UTF-8 text.
+    """
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: byte {error.start} is {content[error.start]:#04x}") from None
+    if "\0" in text:
+        raise InputError(f"{path} is a binary file (it holds zero bytes); text is needed")
+    return text

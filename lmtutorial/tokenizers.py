@@ -1,0 +1,250 @@
+"""Text to integer ids and back: characters, bytes, words, byte-pair encoding.
+
+Every tokenizer has `encode(text) -> ids`, `decode(ids) -> text`, `vocab_size`, `save(path)`; `load(path)` gives
+it back. The vocabulary size always comes from the tokenizer, never from a constant.
+"""
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import tokenizers
+
+from lmtutorial.errors import InputError
+from lmtutorial.files import read_text, write_atomically
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+class Tokenizer(ABC):
+    """What all tokenizers share: ids are `int32`, files are JSON with a `"type"`."""
+
+    type: ClassVar[str]
+    vocab_size: int
+
+    @abstractmethod
+    def encode(self, text: str) -> np.ndarray:
+        """Return the ids of `text`, shape (T,), int32."""
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD."""
+
+    @abstractmethod
+    def to_dict(self) -> dict:
+        """Return what `from_dict` needs, ready for JSON."""
+
+    def save(self, path: Path) -> None:
+        """Write the tokenizer to the JSON file `path`."""
+        text = json.dumps({"type": self.type, **self.to_dict()}, ensure_ascii=False)
+        write_atomically(Path(path), text.encode())
+
+    def _checked(self, ids: Iterable[int]) -> np.ndarray:
+        ids = np.asarray(ids, dtype=np.int64)
+        if ids.size and not (0 <= ids.min() and ids.max() < self.vocab_size):
+            raise InputError(f"ids must lie in 0…{self.vocab_size - 1}; got {ids.min()}…{ids.max()}")
+        return ids
+
+
+class CharTokenizer(Tokenizer):
+    """One id per character of a fixed alphabet.
+
+    Args:
+        alphabet: the characters, their position being their id.
+        unknown: give characters outside the alphabet the last id, decoded as U+FFFD; without it they are an error.
+
+    Example:
+        >>> tokenizer = CharTokenizer.train("to be or not to be")
+        >>> tokenizer.vocab_size
+        7
+        >>> tokenizer.decode(tokenizer.encode("robot"))
+        'robot'
+    """
+
+    type = "char"
+
+    def __init__(self, alphabet: str, unknown: bool = False):
+        if len(set(alphabet)) != len(alphabet) or not alphabet:
+            raise InputError("the alphabet must be a non-empty string of different characters")
+        self.alphabet = alphabet
+        self.unknown = unknown
+        self.vocab_size = len(alphabet) + unknown
+        self._points = np.array([ord(c) for c in alphabet], dtype=np.int64)
+        self._sorted = np.argsort(self._points)
+
+    @classmethod
+    def train(cls, text: str, unknown: bool = False) -> "CharTokenizer":
+        """Return a tokenizer whose alphabet is every character of `text`, sorted."""
+        return cls("".join(sorted(set(text))), unknown)
+
+    def encode(self, text: str) -> np.ndarray:
+        """Return the ids of `text`.
+
+        Raises:
+            InputError: characters outside the alphabet, unless `unknown`; the message names them.
+        """
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
+        place = np.searchsorted(self._points, points, sorter=self._sorted)
+        ids = self._sorted[np.minimum(place, len(self.alphabet) - 1)]
+        missing = self._points[ids] != points
+        if missing.any():
+            if not self.unknown:
+                strange = "".join(sorted({chr(p) for p in points[missing]}))
+                raise InputError(
+                    f"{len(strange)} characters are not in the alphabet: {strange[:20]!r}; leave them out, or train with unknown=True"
+                )
+            ids[missing] = len(self.alphabet)
+        return ids.astype(np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of `ids`."""
+        symbols = self.alphabet + UNKNOWN
+        return "".join(symbols[i] for i in self._checked(ids))
+
+    def to_dict(self) -> dict:
+        return {"alphabet": self.alphabet, "unknown": self.unknown}
+
+
+class ByteTokenizer(Tokenizer):
+    """One id per byte of the UTF-8 text: nothing to train, nothing unknown.
+
+    Example:
+        >>> ByteTokenizer().encode("词").tolist()
+        [232, 175, 141]
+    """
+
+    type = "byte"
+    vocab_size = 256
+
+    def encode(self, text: str) -> np.ndarray:
+        return np.frombuffer(_utf8(text), dtype=np.uint8).astype(np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self._checked(ids).astype(np.uint8).tobytes().decode("utf-8", "replace")
+
+    def to_dict(self) -> dict:
+        return {}
+
+
+class WordTokenizer(Tokenizer):
+    """One id per frequent word; everything else is spelled in bytes, so that nothing is lost and nothing unknown.
+
+    A word takes along the space before it, as in GPT-2. Ids 0 to 255 are bytes, the words follow. Because every
+    text can be spelled, its bits per character may be compared with those of any other tokenizer.
+
+    Args:
+        words: the vocabulary, without the bytes.
+    """
+
+    type = "word"
+    pattern = re.compile(r" ?\w+| ?[^\w\s]|\s")
+
+    def __init__(self, words: list[str]):
+        self.words = list(words)
+        self.vocab_size = 256 + len(self.words)
+        self._ids = {word: [256 + i] for i, word in enumerate(self.words)}
+        if len(self._ids) != len(self.words):
+            raise InputError("the words of a vocabulary must differ")
+
+    @classmethod
+    def train(cls, text: str, min_count: int = 2) -> "WordTokenizer":
+        """Return a tokenizer of the words that `text` holds at least `min_count` times, most frequent first."""
+        counts = Counter(cls.pattern.findall(text))
+        frequent = [(-n, word) for word, n in counts.items() if n >= min_count]
+        return cls([word for _, word in sorted(frequent)])
+
+    def encode(self, text: str) -> np.ndarray:
+        ids = []
+        for piece in self.pattern.findall(text):
+            ids.extend(self._ids.get(piece) or _utf8(piece))
+        return np.array(ids, dtype=np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        pieces = [word.encode() for word in self.words]
+        ids = self._checked(ids).tolist()
+        return b"".join(bytes([i]) if i < 256 else pieces[i - 256] for i in ids).decode("utf-8", "replace")
+
+    def to_dict(self) -> dict:
+        return {"words": self.words}
+
+
+class BPETokenizer(Tokenizer):
+    """Byte-pair encoding over bytes, as in GPT-2 (Sennrich et al. 2016; Radford et al. 2019).
+
+    The library `tokenizers` does the work. Every byte is in the vocabulary, so nothing is unknown.
+
+    Args:
+        model: a byte-level tokenizer of that library.
+    """
+
+    type = "bpe"
+
+    def __init__(self, model: tokenizers.Tokenizer):
+        self.model = model
+        self.vocab_size = model.get_vocab_size()
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int) -> "BPETokenizer":
+        """Return a tokenizer with `vocab_size` symbols (fewer if `text` has no more pairs to merge).
+
+        Raises:
+            InputError: `vocab_size` is under 256, the number of bytes.
+        """
+        if vocab_size < 256:
+            raise InputError(f"a byte-level vocabulary has at least 256 symbols; got {vocab_size}")
+        model = tokenizers.Tokenizer(tokenizers.models.BPE())
+        model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        model.decoder = tokenizers.decoders.ByteLevel()
+        alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+        trainer = tokenizers.trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
+        _utf8(text)
+        model.train_from_iterator([text], trainer)
+        return cls(model)
+
+    def encode(self, text: str) -> np.ndarray:
+        _utf8(text)
+        return np.array(self.model.encode(text).ids, dtype=np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self.model.decode(self._checked(ids).tolist(), skip_special_tokens=False)
+
+    def to_dict(self) -> dict:
+        return {"model": json.loads(self.model.to_str())}
+
+
+def load(path: Path) -> Tokenizer:
+    """Return the tokenizer in the JSON file `path`.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    text = read_text(Path(path))
+    try:
+        fields = json.loads(text)
+        match fields.pop("type"):
+            case "char":
+                return CharTokenizer(**fields)
+            case "byte":
+                return ByteTokenizer(**fields)
+            case "word":
+                return WordTokenizer(**fields)
+            case "bpe":
+                return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(fields["model"])))
+            case other:
+                raise InputError(f"{path} holds an unknown type of tokenizer, {other!r}")
+    except InputError:
+        raise
+    except Exception as error:  # the library raises bare Exception for a bad model
+        raise InputError(f"{path} holds no tokenizer ({error})") from None
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"character {error.start} is half of a surrogate pair, which is no Unicode text") from None
