@@ -26,6 +26,7 @@ HALF, QUARTER = 1 << 47, 1 << 46  # of the coder's interval
 SCALE = 1 << 24  # about the sum of a step's integer frequencies
 PARTS = 64  # of a nat, to which costs are rounded: 1e-5 nats a token lost
 MAGIC = b"lmtutorial compressed file 1\n"
+DAMAGED = "the compressed file is truncated or damaged; use a whole copy"
 
 
 @functools.cache
@@ -95,9 +96,12 @@ def encode(model: LanguageModel, ids: Iterable[int]) -> bytes:
 
 
 def decode(model: LanguageModel, code: bytes, count: int) -> Iterator[int]:
-    """Yield the `count` tokens whose code is `code`."""
-    bits = itertools.chain(np.unpackbits(np.frombuffer(code, dtype=np.uint8)).tolist(), itertools.repeat(0))
-    interval, value = _Interval(), 0
+    """Yield the `count` tokens whose code is `code`.
+
+    Raises:
+        InputError: `code` ends before so many tokens.
+    """
+    bits, interval, value = _bits(code), _Interval(), 0
     for _ in range(HALF.bit_length()):
         value = 2 * value + next(bits)
     state, logits = model.start()
@@ -108,6 +112,13 @@ def decode(model: LanguageModel, code: bytes, count: int) -> Iterator[int]:
             value = 2 * (value - offset) + next(bits)
         yield token
         state, logits = model.step(state, token)
+
+
+def _bits(code: bytes) -> Iterator[int]:
+    """Yield the bits of `code`, then the zeros that a decoder reads ahead; no whole code needs more."""
+    yield from np.unpackbits(np.frombuffer(code, dtype=np.uint8)).tolist()
+    yield from itertools.repeat(0, HALF.bit_length() - 2)
+    raise InputError(DAMAGED)
 
 
 def _silent(items: Iterable, total: int) -> Iterable:
@@ -159,10 +170,10 @@ def _parse(file: bytes) -> tuple[dict, bytes]:
     try:
         header = json.loads(head)
         whole = all(type(header[key]) is kind for key, kind in kinds.items())
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         whole = False
     if not whole or len(code) != header["code_bytes"] or header["bytes"] < 0:
-        raise InputError("the compressed file is truncated or damaged; use a whole copy")
+        raise InputError(DAMAGED)
     return header, code
 
 

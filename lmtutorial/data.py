@@ -15,8 +15,8 @@ from pathlib import Path
 import pooch
 
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_bytes, read_text, sha256, write_atomically
-from lmtutorial.sources import Download, Folder, Members, Package, StandardLibrary, Unavailable
+from lmtutorial.files import read_text, sha256, write_atomically
+from lmtutorial.sources import Download, Folder, Members, Package, StandardLibrary, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,19 @@ def split_ends(text: str, validation: float, test: float) -> tuple[str, str, str
 
 
 def split_documents(documents: list[str], separator: str) -> tuple[str, str, str]:
-    """Deal out whole documents: of every ten, the fifth goes to validation and the tenth to test."""
+    """Deal out whole documents: of every ten, the fifth goes to validation and the tenth to test.
+
+    A document that comes again goes where it went first, so that no two parts share one.
+    """
     held_out = {4: 1, 9: 2}
-    parts = ([], [], [])
+    parts, place = ([], [], []), {}
     for i, document in enumerate(documents):
-        parts[held_out.get(i % 10, 0)].append(document)
+        parts[place.setdefault(document, held_out.get(i % 10, 0))].append(document)
     return tuple(separator.join(part) + "\n" for part in parts)
 
 
 def render_plays(members: Members) -> str:
-    """Plain text of plays in Markdown: `NAME:` before a speech, directions in brackets, two blank lines between plays."""
+    """Plain text of plays in Markdown: `NAME:` before a speech, [directions], two blank lines between plays."""
     return "\n\n\n".join(render_play(markdown) for _, markdown in members) + "\n"
 
 
@@ -189,7 +192,7 @@ def path(name: str) -> Path:
 
 
 def cache_file(name: str) -> Path:
-    """Return where the text called `name` is kept, there or not: under `LMTUTORIAL_CACHE` or the user's cache folder."""
+    """Return where the text called `name` is kept: in the folder `LMTUTORIAL_CACHE`, or in the user's cache."""
     folder = os.environ.get("LMTUTORIAL_CACHE") or pooch.os_cache("lmtutorial")
     return Path(folder) / f"{name}.txt"
 
@@ -197,7 +200,7 @@ def cache_file(name: str) -> Path:
 def _known(name: str) -> Dataset:
     if name not in REGISTRY:
         raise InputError(
-            f"there is no data set {name!r}; there are {', '.join(REGISTRY)}, or give a path to a text file"
+            f"there is no data set {name[:60]!r}; there are {', '.join(REGISTRY)}, or give a path to a text file"
         )
     return REGISTRY[name]
 
@@ -223,7 +226,7 @@ def _obtain(name: str, dataset: Dataset) -> bytes:
     for source in dataset.sources:
         try:
             content = source.obtain()
-        except Unavailable as reason:
+        except (UnavailableError, OSError) as reason:  # OSError: no room for temporary files
             reasons.append(str(reason))
             continue
         if content is None:
@@ -237,7 +240,7 @@ def _obtain(name: str, dataset: Dataset) -> bytes:
 
 def _own_text(name: str) -> Corpus:
     place = Path(name)
-    if not place.exists():
+    if not os.path.exists(name):  # False, too, for what can be no path, such as a whole text given by mistake
         _known(name)
     files = sorted(place.rglob("*.txt")) if place.is_dir() else [place]
     texts = [read_text(file) for file in files]

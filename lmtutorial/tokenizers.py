@@ -45,8 +45,8 @@ class Tokenizer(ABC):
         write_atomically(Path(path), text.encode())
 
     def _checked(self, ids: Iterable[int]) -> np.ndarray:
-        ids = np.asarray(ids, dtype=np.int64)
-        if ids.size and not (0 <= ids.min() and ids.max() < self.vocab_size):
+        ids = np.fromiter(ids, dtype=np.int64)
+        if ids.size and (ids.min() < 0 or ids.max() >= self.vocab_size):
             raise InputError(f"ids must lie in 0…{self.vocab_size - 1}; got {ids.min()}…{ids.max()}")
         return ids
 
@@ -69,8 +69,11 @@ class CharTokenizer(Tokenizer):
     type = "char"
 
     def __init__(self, alphabet: str, unknown: bool = False):
-        if len(set(alphabet)) != len(alphabet) or not alphabet:
+        if not isinstance(alphabet, str) or len(set(alphabet)) != len(alphabet) or not alphabet:
             raise InputError("the alphabet must be a non-empty string of different characters")
+        if not isinstance(unknown, bool):
+            raise InputError(f"unknown must be True or False; got {unknown!r}")
+        _utf8(alphabet)
         self.alphabet = alphabet
         self.unknown = unknown
         self.vocab_size = len(alphabet) + unknown
@@ -96,7 +99,8 @@ class CharTokenizer(Tokenizer):
             if not self.unknown:
                 strange = "".join(sorted({chr(p) for p in points[missing]}))
                 raise InputError(
-                    f"{len(strange)} characters are not in the alphabet: {strange[:20]!r}; leave them out, or train with unknown=True"
+                    f"{len(strange)} characters are not in the alphabet: {strange[:20]!r}; "
+                    "leave them out, or train with unknown=True"
                 )
             ids[missing] = len(self.alphabet)
         return ids.astype(np.int32)
@@ -145,11 +149,12 @@ class WordTokenizer(Tokenizer):
     pattern = re.compile(r" ?\w+| ?[^\w\s]|\s")
 
     def __init__(self, words: list[str]):
+        if isinstance(words, str) or len(set(words)) != len(words):
+            raise InputError("the words of a vocabulary must be a list of different strings")
         self.words = list(words)
         self.vocab_size = 256 + len(self.words)
         self._ids = {word: [256 + i] for i, word in enumerate(self.words)}
-        if len(self._ids) != len(self.words):
-            raise InputError("the words of a vocabulary must differ")
+        self._bytes = [_utf8(word) for word in self.words]
 
     @classmethod
     def train(cls, text: str, min_count: int = 2) -> "WordTokenizer":
@@ -159,15 +164,15 @@ class WordTokenizer(Tokenizer):
         return cls([word for _, word in sorted(frequent)])
 
     def encode(self, text: str) -> np.ndarray:
+        _utf8(text)
         ids = []
         for piece in self.pattern.findall(text):
-            ids.extend(self._ids.get(piece) or _utf8(piece))
+            ids.extend(self._ids.get(piece) or piece.encode())
         return np.array(ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        pieces = [word.encode() for word in self.words]
         ids = self._checked(ids).tolist()
-        return b"".join(bytes([i]) if i < 256 else pieces[i - 256] for i in ids).decode("utf-8", "replace")
+        return b"".join(bytes([i]) if i < 256 else self._bytes[i - 256] for i in ids).decode("utf-8", "replace")
 
     def to_dict(self) -> dict:
         return {"words": self.words}

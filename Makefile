@@ -1,0 +1,47 @@
+# Everything a reader or a maintainer does, by name. `make help` lists it.
+# A fresh machine needs Python 3.11 to 3.13 and make, nothing else.
+
+PYTHON ?= python3
+PROFILE ?= laptop
+VENV := .venv
+BIN := $(VENV)/bin
+export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
+
+.DEFAULT_GOAL := help
+.PHONY: help env book test lint serve lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(VENV)/ready ## create .venv with the locked packages, and fetch the default corpus
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; set PYTHON=…" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (about 2 GB, some minutes) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(BIN)/lmtutorial data fetch shakespeare
+	@$(BIN)/lmtutorial data fetch tinyshakespeare || echo "(needed later only, for comparison with published results)"
+	@touch $@
+
+book: env ## execute the chapters that changed and build the site in _build/site
+	@$(BIN)/lmtutorial book --profile $(PROFILE)
+
+test: env ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: env ## check style, in notebooks too
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+serve: ## show the site at http://localhost:8000
+	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }
+	@$(BIN)/python -m http.server --bind localhost --directory _build/site 8000
+
+lock: env ## bring requirements.lock and environment.yml up to date with pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+	@$(BIN)/python .ci/environment.py > environment.yml
+
+clean: ## remove what was built, but not .venv
+	@rm -rf _build

@@ -1,0 +1,156 @@
+"""Chapters executed by papermill, each in a process of its own, and again only when something that matters changed.
+
+What matters is a chapter's code cells, its parameters, the modules of this package that it imports, and the locked
+versions of everything else. Prose is not executed: editing it costs no run.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from lmtutorial.errors import InputError
+from lmtutorial.experiments import code_version, machine
+
+NOTE = "lmtutorial"  # the entry in an executed notebook's metadata that says how it was made
+
+
+class ChapterError(Exception):
+    """A chapter could not be executed; the message names the cell, the traceback and the partly executed notebook."""
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    """Return the notebook at `path`.
+
+    Raises:
+        InputError: there is none, or the file is no notebook.
+    """
+    try:
+        return nbformat.read(path, 4)
+    except FileNotFoundError:
+        raise InputError(f"there is no notebook {path}") from None
+    except Exception as error:  # nbformat raises several kinds for what is not a notebook
+        raise InputError(f"{path} is no notebook ({type(error).__name__})") from None
+
+
+def parameters(root: Path, profile: str, chapter: str) -> dict[str, Any]:
+    """Return the papermill parameters that `notebooks/profiles/PROFILE.yml` gives a chapter.
+
+    Raises:
+        InputError: there is no such profile; the message lists those there are.
+    """
+    folder = root / "notebooks" / "profiles"
+    file = folder / f"{profile}.yml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.yml")))
+        raise InputError(f"there is no profile {profile!r}; there are {known}")
+    return (yaml.safe_load(file.read_text("utf-8")) or {}).get(chapter) or {}
+
+
+def key(root: Path, notebook: nbformat.NotebookNode, values: dict[str, Any]) -> str:
+    """Return a hash of all that the outputs of `notebook` depend on."""
+    cells = [(cell.id, cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    python = re.sub(r"^(\s*)[%!].*", r"\1pass", "\n".join(source for _, source in cells), flags=re.M)  # magics
+    parts = [json.dumps([cells, values], sort_keys=True), code_version(python), _text(root / "requirements.lock")]
+    return hashlib.sha256("\0".join([*parts, sys.version]).encode()).hexdigest()
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+def execute(root: Path, chapter: str, profile: str) -> Path:
+    """Execute `notebooks/CHAPTER.ipynb` unless that was done already; return the executed copy.
+
+    The copy replaces the one before only when it is complete. How it was made stands in its metadata.
+
+    Raises:
+        ChapterError: a cell failed.
+    """
+    source = root / "notebooks" / f"{chapter}.ipynb"
+    notebook, values = read(source), parameters(root, profile, chapter)
+    done, now = root / "_build" / "executed" / f"{chapter}.ipynb", key(root, notebook, values)
+    if done.exists() and note(read(done)).get("key") == now:
+        return done
+    partial = done.with_suffix(".partial.ipynb")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    status, peak = _run(source, partial, values)
+    if status:
+        raise ChapterError(_failure(chapter, partial))
+    executed = read(partial)
+    executed.metadata[NOTE] = {
+        "key": now,
+        "profile": profile,
+        "when": started.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - clock, 1),
+        "peak_memory_bytes": peak,
+        **machine(),
+    }
+    nbformat.write(executed, partial)
+    os.replace(partial, done)
+    return done
+
+
+def note(notebook: nbformat.NotebookNode) -> dict[str, Any]:
+    """Return what `execute` wrote of how `notebook` was made; {} if it did not make it."""
+    return notebook.metadata.get(NOTE, {})
+
+
+def _run(source: Path, target: Path, values: dict[str, Any]) -> tuple[int, int]:
+    """Run papermill in a child process; return its exit status, and the peak memory in bytes of it and its kernel."""
+    command = [sys.executable, "-m", "lmtutorial.execution", str(source), str(target), json.dumps(values)]
+    child = subprocess.Popen(command, env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+    try:
+        _, status, usage = os.wait4(child.pid, 0)
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode, usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
+
+
+def _failure(chapter: str, partial: Path) -> str:
+    """Say which cell failed and how, from the partly executed notebook."""
+    for number, cell in enumerate(read(partial).cells if partial.exists() else [], start=1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                trace = "\n".join(output.traceback)
+                return f"{chapter}: cell {number} failed\n{trace}\nThe partly executed notebook is {partial}"
+    return f"{chapter}: execution ended early; what there is of it is {partial}"
+
+
+def _papermill(source: str, target: str, values: str) -> int:
+    """Execute one notebook in this process, showing progress; return the exit status."""
+    import papermill
+    from traitlets.config import Config
+
+    private = Config({"KernelManager": {"transport": "ipc"}})  # no open port, no warning about one
+    label = {"desc": Path(source).stem, "file": sys.stderr, "mininterval": 1}
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            json.loads(values),
+            kernel_name="python3",
+            cwd=Path(source).parent,
+            progress_bar=label,
+            config=private,
+        )
+    except papermill.PapermillExecutionError:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_papermill(*sys.argv[1:]))

@@ -1,0 +1,213 @@
+"""Exercises that check themselves: `check(name, answer)` says what is wrong with an answer, or that it is right.
+
+A check looks for the typical mistakes and names the one it finds. It never shows the solution, and whatever an
+answer does, the notebook goes on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmtutorial import evaluation, ngram, tokenizers
+from lmtutorial.data import Corpus
+from lmtutorial.errors import InputError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found: `passed`, and one or two sentences about the answer."""
+
+    passed: bool
+    message: str
+
+    def __repr__(self) -> str:
+        return f"{'✓' if self.passed else '✗'} {self.message}"
+
+
+class WrongAnswerError(Exception):
+    """An answer is not right; the message says why in a way that helps."""
+
+
+CHECKS: dict[str, Callable] = {}
+
+
+def exercise(name: str) -> Callable[[Callable], Callable]:
+    """Register a check under `name`; it raises `WrongAnswerError`, or returns a sentence that adds something."""
+
+    def register(function: Callable) -> Callable:
+        CHECKS[name] = function
+        return function
+
+    return register
+
+
+def check(name: str, answer: Any, **given: Any) -> Outcome:
+    """Check an answer.
+
+    Args:
+        name: of the exercise, as the notebook gives it.
+        answer: the reader's value, function or class.
+        given: what else the check needs of the notebook, such as its corpus.
+
+    Raises:
+        InputError: there is no such exercise.
+    """
+    if name not in CHECKS:
+        raise InputError(f"there is no exercise {name!r}; there are {', '.join(CHECKS)}")
+    try:
+        return Outcome(True, CHECKS[name](answer, **given))
+    except WrongAnswerError as wrong:
+        return Outcome(False, str(wrong))
+    except Exception as error:  # the reader's code may raise anything
+        return Outcome(False, f"Your answer raised {type(error).__name__}: {error}")
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `WrongAnswerError` with `message` unless `condition`."""
+    if not condition:
+        raise WrongAnswerError(message)
+
+
+def number(value: Any, what: str = "The answer") -> float:
+    """Return `value` as a float, or say that there is none yet."""
+    require(value is not None and value is not ..., f"{what} is not there yet: replace the `...`.")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise WrongAnswerError(f"{what} should be one number; it is {value!r}.") from None
+
+
+@exercise("01-perplexity")
+def _perplexity(answer: Callable) -> str:
+    p = np.array([0.5, 0.25, 0.125, 0.5])
+    got, nats = number(answer(p), "The value of `perplexity(p)`"), -np.log(p)
+    require(not np.isclose(got, nats.mean()), "That is the cross-entropy in nats; perplexity is its exponential.")
+    require(not np.isclose(got, np.exp(nats.sum())), "That is exp of the sum; average over the tokens first.")
+    require(
+        not np.isclose(got, np.exp(-np.log2(p).mean())), "Bits and nats are mixed: log2 goes with 2**…, log with exp."
+    )
+    require(not np.isclose(got, (1 / p).mean()), "That averages 1/p; average the logarithms, then take exp.")
+    require(
+        np.isclose(got, np.exp(nats.mean())),
+        f"For {p.tolist()} the result is {got:.4g}; it should be lower than 1/min(p).",
+    )
+    die = number(answer(np.full(6, 1 / 6)), "The value of `perplexity(p)`")
+    require(np.isclose(die, 6), f"A fair die has perplexity 6; yours has {die:.4g}.")
+    return "A fair die has perplexity 6, and so does your formula's."
+
+
+@exercise("01-bits")
+def _bits(answer: Callable) -> str:
+    nats, tokens, characters = 4.2, 100, 450
+    got, right = number(answer(nats, tokens, characters), "The value"), nats * tokens / np.log(2) / characters
+    require(not np.isclose(got, nats * tokens / characters), "Those are nats per character; divide by ln 2 for bits.")
+    require(not np.isclose(got, nats / np.log(2)), "Those are bits per token; a token here is several characters.")
+    require(
+        not np.isclose(got, right * (characters / tokens) ** 2),
+        "The ratio is upside down: more characters, fewer bits each.",
+    )
+    require(
+        not np.isclose(got, right * np.log(2) ** 2),
+        "A nat is 1/ln 2 bits, about 1.44: divide by ln 2 instead of multiplying.",
+    )
+    require(
+        np.isclose(got, right),
+        f"For 4.2 nats, 100 tokens and 450 characters the result is {got:.4g}; total first, then divide.",
+    )
+    return "And it works for bytes just as well."
+
+
+@exercise("01-kneser-ney")
+def _kneser_ney(answer: dict) -> str:
+    known = number(answer.get("or"), "`answer['or']`")
+    new = number(answer.get("to"), "`answer['to']`")
+    require(not np.isclose(known, 1), "The bigram was seen once, but the discount of 0.6 must be taken off first.")
+    require(not np.isclose(known, 0.4), "The discounted count is right; add what the shorter context contributes.")
+    require(not np.isclose(new, 0), "Nothing is impossible: what the discount saved goes to the shorter context.")
+    require(
+        not (np.isclose(known, 0.4 + 0.6 / 6) or np.isclose(new, 0.6 * 2 / 6)),
+        "The shorter model counts different left neighbours, not occurrences.",
+    )
+    require(np.isclose(known, 0.52, atol=0.005), f"P(or | be) is not {known:.4g}: (1 - D)/1 + (D · 1/1) · P(or).")
+    require(
+        np.isclose(new, 0.24, atol=0.005),
+        f"P(to | be) is not {new:.4g}: be → to was never seen, so only D · P(to) is left.",
+    )
+    return "That is also what the package computes."
+
+
+@exercise("01-additive")
+def _additive(answer: Callable) -> str:
+    pairs, alpha = np.array([[3, 1, 0], [0, 0, 0], [1, 0, 1]]), 0.5
+    got = answer(pairs.copy(), alpha)
+    require(got is not None and got is not ..., "The function returns nothing yet: replace the `...`.")
+    got, right = np.asarray(got, dtype=float), (pairs + alpha) / (pairs + alpha).sum(axis=1, keepdims=True)
+    require(got.shape == pairs.shape, f"The table should have shape {pairs.shape}; yours has {got.shape}.")
+    require(np.isfinite(got).all(), "Somewhere 0 was divided by 0: add alpha before you divide.")
+    require(
+        not np.allclose(got.sum(axis=0), 1) or np.allclose(got, right),
+        "The columns sum to 1; the rows should, because a row is a context.",
+    )
+    require(
+        np.allclose(got.sum(axis=1), 1), f"Each row should sum to 1; yours sum to {got.sum(axis=1).round(3).tolist()}."
+    )
+    require(
+        np.allclose(got, right), "The rows sum to 1, but the counts were smoothed differently than in the equation."
+    )
+    return "A context that was never seen became uniform, as it should."
+
+
+@exercise("01-order")
+def _order(answer: int, corpus: Corpus) -> str:
+    chosen = number(answer, "The order")
+    require(chosen in range(1, 9), f"An order from 1 to 8 is asked for; {chosen:g} is none.")
+    tokenizer = tokenizers.CharTokenizer.train(corpus.train, unknown=True)
+    ids = tokenizer.encode(corpus.train[:20_000])
+
+    def cost(order: int, text: str) -> float:
+        model = ngram.NGram(ids, order, tokenizer.vocab_size)
+        return evaluation.evaluate(model, tokenizer, text[:20_000]).bits_per_char
+
+    held_out = {order: cost(order, corpus.validation) for order in range(1, 9)}
+    best = min(held_out, key=held_out.get)
+    if chosen != best:
+        trained = {order: cost(order, corpus.train) for order in range(1, 9)}
+        if chosen == min(trained, key=trained.get):
+            raise WrongAnswerError("That order is best on the text it was trained on; look at the held-out text.")
+        raise WrongAnswerError(
+            f"Order {chosen:g} needs {held_out[int(chosen)]:.3f} bits per character there; some order needs less. "
+            "Train on 20,000 characters, not on all."
+        )
+    return "With the whole training text a longer context pays; with little text a shorter one has to do."
+
+
+@exercise("01-model")
+def _model(answer: type) -> str:
+    rng = np.random.default_rng(0)
+    vocab_size = 20
+    follows = rng.dirichlet(np.full(vocab_size, 0.1), size=vocab_size)
+    ids = [0]
+    for draw in rng.random(8000):
+        ids.append(int(np.searchsorted(np.cumsum(follows[ids[-1]]), draw * 0.999999)))
+    ids = np.minimum(ids, vocab_size - 1)
+    train, held_out = ids[:6000], ids[6000:]
+    model = answer(train, vocab_size)
+    scores = model.score(held_out)
+    require(scores is not None and scores is not ..., "`score` returns nothing yet: replace the `...`.")
+    require(
+        np.shape(scores) == held_out.shape, f"`score` should return one number a token, not shape {np.shape(scores)}."
+    )
+    require(not np.isnan(scores).any(), "Some scores are not numbers (nan).")
+    require(not np.isinf(scores).any(), "Some tokens cost infinitely much: the model holds them for impossible.")
+    try:
+        evaluation.check(model)
+    except InputError as refusal:
+        raise WrongAnswerError(f"Refused: {refusal}") from None
+    unigram = ngram.train("unigram", train, vocab_size).score(held_out).mean()
+    require(
+        scores.mean() < unigram,
+        f"It is a language model, but costs {scores.mean():.3f} nats a token; a unigram model costs {unigram:.3f}.",
+    )
+    return f"A language model, and a useful one: {scores.mean():.3f} nats a token; a unigram model needs {unigram:.3f}."

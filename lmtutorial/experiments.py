@@ -1,0 +1,92 @@
+"""What ties a result to the run that made it: the code it depends on, the machine, and its way into the prose."""
+
+import ast
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lmtutorial
+
+PACKAGE = Path(lmtutorial.__file__).parent
+REPORTED = ("numpy", "keras", "tensorflow", "jax", "tokenizers", "papermill", "jupyter-book")
+
+
+def imported_modules(source: str) -> set[str]:
+    """Return the modules of this package that Python `source` imports, by their bare names."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found |= {parts[1] for name in names if (parts := name.split("."))[0] == "lmtutorial" and len(parts) > 1}
+    return {name for name in found if (PACKAGE / f"{name}.py").exists()}
+
+
+def code_version(source: str) -> str:
+    """Return a hash of `source` and of every module of this package that it imports, directly or not.
+
+    Two runs with equal hashes ran the same code of ours; a change elsewhere in the package leaves it alone.
+    """
+    modules, waiting = set(), imported_modules(source)
+    while waiting:
+        modules |= waiting
+        waiting = set().union(*(imported_modules(_module_text(name)) for name in waiting)) - modules
+    parts = [source, *(name + "\n" + _module_text(name) for name in sorted(modules))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _module_text(name: str) -> str:
+    return (PACKAGE / f"{name}.py").read_text("utf-8")
+
+
+def machine() -> dict[str, Any]:
+    """Return where a run takes place: Python, platform, processor, cores, and the versions of the main packages."""
+    versions = {}
+    for name in REPORTED:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    """Return the processor's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def glue(name: str, value: Any) -> None:
+    """Make `value` quotable in the book's text as ``{glue:text}`name` ``.
+
+    The value goes into the executed notebook as metadata of an invisible output, in the form that MyST-NB reads, so
+    that a chapter needs no Sphinx to run. Numbers can be formatted where they are quoted: ``{glue:text}`name:.2f` ``.
+    """
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import display
+
+    if isinstance(value, np.generic):
+        value = value.item()  # NumPy's own text form cannot be formatted
+    prefix = "application/papermill.record/"
+    bundle, metadata = InteractiveShell.instance().display_formatter.format(value)
+    hidden = {prefix + kind: content for kind, content in bundle.items()}
+    display(hidden, raw=True, metadata={**metadata, "scrapbook": {"name": name, "mime_prefix": prefix}})

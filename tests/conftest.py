@@ -1,0 +1,107 @@
+"""What tests of several modules share: a cache each, real texts, further Pythons, a web server on this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("lmtutorial", deadline=None)  # a busy machine is no failure
+settings.load_profile("lmtutorial")
+
+ROOT = Path(__file__).parents[1]
+REAL_DATA = Path(os.environ.get("LMTUTORIAL_DATA") or ROOT.parent / "shared" / "data")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The test's own cache folder, not there yet; no folder of data unless the test names one."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("LMTUTORIAL_CACHE", str(folder))
+    monkeypatch.delenv("LMTUTORIAL_DATA", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real texts, for LMTUTORIAL_DATA."""
+    if not (REAL_DATA / "tinyshakespeare.txt.gz").is_file():
+        pytest.skip("no folder of real texts: set LMTUTORIAL_DATA to one")
+    return REAL_DATA
+
+
+def start_python(code, *arguments):
+    """Start `code` in a Python of its own, with `arguments` in `sys.argv[1:]`."""
+    command = [sys.executable, "-W", "always", "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def run_python():
+    """Run code in several Pythons at once and return the (output, errors, exit code) of each."""
+
+    def run(code, *arguments, times=1):
+        processes = [start_python(code, *arguments) for _ in range(times)]
+        return [(output, errors, p.returncode) for p in processes for output, errors in [p.communicate(timeout=60)]]
+
+    return run
+
+
+class Site:
+    """A web server: `pages` maps a path to its body; those in `short` end after half of it; `asked` lists requests.
+
+    While `gather` is a barrier, an answer waits until as many requests as it has parties have arrived.
+    """
+
+    def __init__(self):
+        self.pages, self.short, self.asked, self.gather = {}, set(), [], None
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.asked.append(self.path)
+                if site.gather:
+                    site.gather.wait(timeout=30)
+                body = site.pages.get(self.path)
+                if body is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if self.path in site.short else body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def site(monkeypatch):
+    """A web server on this machine, running."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    site = Site()
+    thread = threading.Thread(target=site.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield site
+    site.server.shutdown()
+    thread.join()
+    site.server.server_close()
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """The address of a port on this machine where nobody answers."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
