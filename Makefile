@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint serve lock clean
+.PHONY: help env book test lint site-check serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: env ## run the tests
 lint: env ## check style, in notebooks too
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+site-check: env ## check the site in _build/site with a browser
+	@LMTUTORIAL_SITE_FOLDER=$(CURDIR)/_build/site $(BIN)/python -m pytest tests/site
 
 serve: ## show the site at http://localhost:8000
 	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }

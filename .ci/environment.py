@@ -11,8 +11,8 @@ def environment(pyproject: Path) -> str:
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
     optional = project["optional-dependencies"]
     packages = [*project["dependencies"], *(package for extra in EXTRAS for package in optional[extra])]
-    lines = ["# Generated from pyproject.toml by `make lock`; edit that.", "name: lmtutorial", "channels:", "  - conda-forge"]
-    lines += ["dependencies:", "  - python>=3.11,<3.14", "  - pip", "  - pip:"]
+    lines = ["# Generated from pyproject.toml by `make lock`; edit that.", "name: lmtutorial"]
+    lines += ["channels:", "  - conda-forge", "dependencies:", "  - python>=3.11,<3.14", "  - pip", "  - pip:"]
     return "\n".join([*lines, *(f"      - {package}" for package in packages), "      - -e .", ""])
 
 

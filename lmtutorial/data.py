@@ -59,7 +59,7 @@ class Dataset:
 
 def split_ends(text: str, validation: float, test: float) -> tuple[str, str, str]:
     """Cut `text` in three: the last shares go to validation and test."""
-    first, second = int(len(text) * (1 - validation - test)), int(len(text) * (1 - test))
+    first, second = int(len(text) * (1 - (validation + test))), int(len(text) * (1 - test))
     return text[:first], text[first:second], text[second:]
 
 

@@ -122,11 +122,11 @@ def _run(source: Path, target: Path, values: dict[str, Any]) -> tuple[int, int]:
 
 def _failure(chapter: str, partial: Path) -> str:
     """Say which cell failed and how, from the partly executed notebook."""
-    for number, cell in enumerate(read(partial).cells if partial.exists() else [], start=1):
+    for cell in read(partial).cells if partial.exists() else []:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 trace = "\n".join(output.traceback)
-                return f"{chapter}: cell {number} failed\n{trace}\nThe partly executed notebook is {partial}"
+                return f"{chapter}: cell {cell.id!r} failed\n{trace}\nThe partly executed notebook is {partial}"
     return f"{chapter}: execution ended early; what there is of it is {partial}"
 
 

@@ -147,7 +147,7 @@ def _additive(answer: Callable) -> str:
     require(got.shape == pairs.shape, f"The table should have shape {pairs.shape}; yours has {got.shape}.")
     require(np.isfinite(got).all(), "Somewhere 0 was divided by 0: add alpha before you divide.")
     require(
-        not np.allclose(got.sum(axis=0), 1) or np.allclose(got, right),
+        np.allclose(got.sum(axis=1), 1) or not np.allclose(got.sum(axis=0), 1),
         "The columns sum to 1; the rows should, because a row is a context.",
     )
     require(

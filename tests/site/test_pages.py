@@ -1,0 +1,137 @@
+"""The site as readers meet it: every page, desktop and phone, light and dark, search, buttons, folded solutions."""
+
+import re
+from urllib.parse import urldefrag, urljoin
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ROOT
+
+pytestmark = pytest.mark.browser
+
+TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text("utf-8"))
+NAMES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
+PAGES = [f"{name}.html" for name in NAMES] + ["search.html"]
+CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+REPOSITORY = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"].removeprefix("https://")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_without_complaint_and_asks_no_other_host(visit, name):
+    seen = visit(name)
+    assert seen.page.title()
+    assert (seen.complaints, seen.strangers) == ([], [])
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_formula_is_set(visit, name):
+    page = visit(name).page
+    assert page.locator("mjx-container").count() > 20
+    assert page.locator("mjx-merror").count() == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, name, scheme):
+    found = Axe().run(visit(name, scheme=scheme).page).response["violations"]
+    serious = [violation for violation in found if violation["impact"] in ("serious", "critical")]
+    places = [
+        (violation["id"], node["target"], node["failureSummary"])
+        for violation in serious
+        for node in violation["nodes"]
+    ]
+    assert places == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_shows_a_page_without_scrolling_sideways(visit, name):
+    page = visit(name, width=390, height=844).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_dark_when_the_reader_prefers_it(visit, name):
+    for scheme, dark in (("dark", True), ("light", False)):
+        background = visit(name, scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
+        brightness = sum(map(int, re.findall(r"\d+", background)[:3])) / 3
+        assert (brightness < 100) == dark
+
+
+def test_no_link_within_the_site_is_broken(visit, address):
+    page = visit(PAGES[0]).page
+    anchors, wanted = {}, set()
+    for name in PAGES:
+        page.goto(address + name)
+        links = page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))")
+        anchors[address + name] = set(page.eval_on_selector_all("[id]", "all => all.map(one => one.id)"))
+        wanted |= {(name, urljoin(address + name, link)) for link in links}
+    inner = {(name, link) for name, link in wanted if link.startswith(address)}
+    assert len(inner) > 20
+    for name, link in sorted(inner):
+        target, anchor = urldefrag(link)
+        assert page.request.get(target).ok, f"{name} links to {link}"
+        if anchor and target in anchors:
+            assert anchor in anchors[target], f"{name} links to {link}"
+
+
+def test_the_front_page_leads_to_the_first_chapter(visit):
+    page = visit("index.html").page
+    page.wait_for_url("**/book/index.html")
+    page.get_by_role("link", name="Concepts", exact=True).first.click()
+    page.wait_for_url("**/notebooks/01_concepts.html")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "page"),
+    [
+        ("arithmetic coder", "notebooks/01_concepts"),
+        ("left neighbours", "notebooks/01_concepts"),
+        ("wall-clock", "book/notation"),
+    ],
+)
+def test_the_search_finds_a_phrase(visit, phrase, page):
+    results = visit(f"search.html?q={phrase.replace(' ', '+')}").page
+    results.wait_for_selector("ul.search li a")
+    found = results.eval_on_selector_all("ul.search li a", "links => links.map(link => link.href)")
+    assert any(page in link for link in found)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_buttons_lead_to_this_notebook(visit, name):
+    page = visit(name).page
+    hrefs = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+    notebook = name.replace(".html", ".ipynb")
+    colab = REPOSITORY.replace("github.com", "https://colab.research.google.com/github")
+    assert f"{colab}/blob/main/{notebook}" in hrefs
+    assert f"https://{REPOSITORY}/edit/main/{notebook}" in hrefs
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_code_can_be_copied(visit, name):
+    page = visit(name).page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    cell = page.locator("div.cell_input").first
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("seed = 0")
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_solutions_are_folded_until_asked_for(visit, name):
+    page = visit(name).page
+    solutions = page.locator("details", has=page.get_by_text("Solution", exact=True))
+    assert solutions.count() >= 5
+    first = solutions.first
+    assert not first.locator("pre").first.is_visible()
+    first.locator("summary").click()
+    assert first.locator("pre").first.is_visible()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_figure_is_described_and_every_quoted_number_is_there(visit, name):
+    page = visit(name).page
+    alts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
+    assert len(alts) >= 5
+    assert all(len(alt) > 40 for alt in alts)
+    assert "glue:" not in page.locator("article").inner_text()

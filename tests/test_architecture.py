@@ -1,0 +1,57 @@
+"""The package's floors, the size of its modules, and what importing it costs."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from lmtutorial.experiments import PACKAGE, imported_modules
+
+FLOORS = [
+    {"errors", "files", "sources", "data", "tokenizers", "ngram"},
+    {"layers", "rnn", "gpt"},
+    {"evaluation", "compression"},
+    {"experiments", "plots", "exercises", "execution", "site", "cli"},
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+IMPORTS = {name: imported_modules((PACKAGE / f"{name}.py").read_text("utf-8")) - {name} for name in MODULES}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_from_its_own_floor_and_lower_ones(name):
+    assert name in FLOOR, f"say on which floor {name} stands"
+    assert {other for other in IMPORTS[name] if FLOOR[other] > FLOOR[name]} == set()
+
+
+def test_imports_make_no_circle():
+    left = dict(IMPORTS)
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_has_at_most_350_lines(name):
+    assert len((PACKAGE / f"{name}.py").read_text("utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_imports_a_backend_when_it_is_imported(name):
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text("utf-8"))
+    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert not {name.partition(".")[0] for name in names if name} & {"tensorflow", "jax", "torch"}
+
+
+def test_the_ground_floor_works_without_keras():
+    code = "import sys; sys.modules['keras'] = None; import lmtutorial." + ", lmtutorial.".join(FLOORS[0])
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_the_package_imports_nothing_else():
+    code = "import sys; before = set(sys.modules); import lmtutorial; print(set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "{'lmtutorial'}"

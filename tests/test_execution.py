@@ -1,0 +1,102 @@
+"""Chapters are executed when something that matters changed, and never leave half an execution behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from mini import write_book, write_chapter
+
+from lmtutorial import execution
+from lmtutorial.errors import InputError
+from lmtutorial.execution import ChapterError, execute, note, read
+
+
+@pytest.fixture
+def book(tmp_path):
+    write_book(tmp_path)
+    return tmp_path
+
+
+def output(path):
+    return "".join(
+        out.text for cell in read(path).cells for out in cell.get("outputs", []) if out.get("name") == "stdout"
+    )
+
+
+def test_a_chapter_is_executed_and_the_copy_says_how(book):
+    done = execute(book, "one", "laptop")
+    assert output(done) == "one 0\n"
+    made = note(read(done))
+    assert made["profile"] == "laptop"
+    assert made["seconds"] > 0
+    assert 20e6 < made["peak_memory_bytes"] < 4e9
+    assert made["python"] == sys.version.split()[0]
+
+
+def test_a_profile_gives_its_parameters(book):
+    assert output(execute(book, "one", "smoke")) == "one 7\n"
+
+
+def test_only_what_matters_makes_a_chapter_run_again(book):
+    first = note(read(execute(book, "one", "laptop")))
+    assert note(read(execute(book, "one", "laptop"))) == first
+    write_chapter(book, "one", "print('one', seed)", prose="Other prose.")
+    assert note(read(execute(book, "one", "laptop"))) == first
+    write_chapter(book, "one", "print('three', seed)")
+    assert output(execute(book, "one", "laptop")) == "three 0\n"
+
+
+def test_the_key_follows_code_parameters_package_and_locked_versions(book, monkeypatch):
+    notebook = read(book / "notebooks" / "one.ipynb")
+    keys = [execution.key(book, notebook, {}), execution.key(book, notebook, {"seed": 1})]
+    monkeypatch.setattr(execution, "code_version", lambda source: "another")
+    keys.append(execution.key(book, notebook, {}))
+    (book / "requirements.lock").write_text("numpy==1.0")
+    keys.append(execution.key(book, notebook, {}))
+    notebook.cells[2].source += "\n%pip install nothing\nif True:\n    %time 1"
+    keys.append(execution.key(book, notebook, {}))
+    assert len(set(keys)) == 5
+
+
+def test_a_failing_cell_is_named_with_its_traceback_and_the_old_copy_stays(book):
+    done = execute(book, "one", "laptop")
+    before = done.read_bytes()
+    write_chapter(book, "one", "print('begun')\n1 / 0")
+    with pytest.raises(ChapterError) as failure:
+        execute(book, "one", "laptop")
+    partial = done.with_suffix(".partial.ipynb")
+    message = str(failure.value)
+    assert "one: cell 'code' failed" in message
+    assert "ZeroDivisionError" in message
+    assert str(partial) in message
+    assert "begun" in output(partial)
+    assert done.read_bytes() == before
+
+
+def test_a_killed_execution_leaves_the_old_copy_and_the_next_one_finishes(book):
+    done = execute(book, "one", "laptop")
+    before = done.read_bytes()
+    write_chapter(book, "one", "import time\nprint('slow', flush=True)\ntime.sleep(2)")
+    code = f"from pathlib import Path; from lmtutorial.execution import execute; execute(Path({str(book)!r}), 'one', 'laptop')"
+    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
+    time.sleep(2)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    assert done.read_bytes() == before
+    assert output(execute(book, "one", "laptop")) == "slow\n"
+
+
+def test_an_unknown_profile_lists_the_known_ones(book):
+    with pytest.raises(InputError, match="laptop, smoke"):
+        execute(book, "one", "huge")
+
+
+def test_a_missing_or_broken_notebook_is_named(book):
+    with pytest.raises(InputError, match=r"there is no notebook .*three\.ipynb"):
+        execute(book, "three", "laptop")
+    (book / "notebooks" / "three.ipynb").write_text("{")
+    with pytest.raises(InputError, match="is no notebook"):
+        execute(book, "three", "laptop")
