@@ -80,8 +80,9 @@ def test_a_killed_execution_leaves_the_old_copy_and_the_next_one_finishes(book):
     done = execute(book, "one", "laptop")
     before = done.read_bytes()
     write_chapter(book, "one", "import time\nprint('slow', flush=True)\ntime.sleep(2)")
-    code = f"from pathlib import Path; from lmtutorial.execution import execute; execute(Path({str(book)!r}), 'one', 'laptop')"
-    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.DEVNULL)
+    code = "import pathlib, sys\nfrom lmtutorial.execution import execute\n"
+    code += "execute(pathlib.Path(sys.argv[1]), 'one', 'laptop')"
+    child = subprocess.Popen([sys.executable, "-c", code, book], start_new_session=True, stderr=subprocess.DEVNULL)
     time.sleep(2)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
