@@ -1,12 +1,13 @@
 """The small shared package of *Language Models, Measured*.
 
-Four floors; a module imports only from lower floors, and importing this package costs nothing.
+Floors, from the ground up; a module imports only from its own floor and lower ones, never in a circle. Importing this
+package costs nothing and sets nothing.
 
 ======================  =======================================================================
-ground floor            ``errors`` · ``data`` · ``tokenizers`` · ``ngram``: text, ids, counts; no Keras
-models                  ``layers`` · ``rnn`` · ``gpt``: ``keras.ops`` only (parts 2 and 3 of the plan)
-using them              ``evaluation`` · ``compression``: one protocol, ``score(ids) -> nats``, joins all models
-the work around them    ``experiments`` · ``plots`` · ``exercises`` · ``site`` · ``cli``
+ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tokenizers`` · ``ngram``:
+                        texts, ids, counts; no Keras
+using models            ``evaluation`` · ``compression``: one protocol, ``score(ids) -> nats``, joins them
+the work around them    ``experiments`` · ``plots`` · ``exercises`` · ``execution`` · ``site`` · ``cli``
 ======================  =======================================================================
 """
 

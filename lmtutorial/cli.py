@@ -133,7 +133,7 @@ def _decompress(options) -> None:
 
 def _write_new(target: Path, content: bytes) -> None:
     """Write `target`, never in place of another content."""
-    if target.exists() and (target.is_dir() or target.read_bytes() != content):
+    if target.exists() and read_bytes(target) != content:
         raise InputError(f"{target} exists and holds something else; move it away first")
     try:
         write_atomically(target, content)

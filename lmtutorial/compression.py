@@ -2,7 +2,8 @@
 
 A token of probability p costs about -log2 p bits (Shannon 1948); the coder is that of Witten, Neal & Cleary (1987),
 "Arithmetic coding for data compression". All its arithmetic is on integers, and the model's log-probabilities are first
-rounded to 1/64 nat, so that a last-bit difference between two machines does not garble a file.
+rounded to 1/64 nat, so that a last-bit difference between two machines hardly ever garbles a file; if it does, the
+file's SHA-256 tells.
 """
 
 import decimal

@@ -21,7 +21,7 @@ from lmtutorial.sources import Download, Folder, Members, Package, StandardLibra
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text in three parts that share no document.
+    """A text in up to three parts; those of `shakespeare`, `tang` and `python` share no document.
 
     Args:
         name: how it was asked for.

@@ -2,7 +2,7 @@
 
 A language model is anything with `vocab_size` and `score(ids) -> nats per token`; what generates has `start()` and
 `step(state, token)` too. Perplexity is per token, so it depends on the tokenizer; bits per character and bits per
-byte divide the same total by what every tokenizer leaves alone. Equations 1.3 to 1.6 of the book.
+byte divide the same total by what every tokenizer leaves alone. Equations 1.2 to 1.4 of the book.
 """
 
 import time

@@ -83,6 +83,7 @@ def execute(root: Path, chapter: str, profile: str) -> Path:
         return done
     partial = done.with_suffix(".partial.ipynb")
     partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.unlink(missing_ok=True)
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
     status, peak = _run(source, partial, values)
     if status:
@@ -122,7 +123,9 @@ def _run(source: Path, target: Path, values: dict[str, Any]) -> tuple[int, int]:
 
 def _failure(chapter: str, partial: Path) -> str:
     """Say which cell failed and how, from the partly executed notebook."""
-    for cell in read(partial).cells if partial.exists() else []:
+    if not partial.exists():
+        return f"{chapter}: it did not start; see the lines above"
+    for cell in read(partial).cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 trace = "\n".join(output.traceback)

@@ -37,6 +37,9 @@ class Folder:
 
     file: str
 
+    def __str__(self) -> str:
+        return f"{self.file} in LMTUTORIAL_DATA"
+
     def obtain(self) -> bytes | None:
         """Return the unpacked text, or None where the folder or the file is not there."""
         folder = os.environ.get("LMTUTORIAL_DATA")
@@ -68,6 +71,9 @@ class Package:
     sha256: str
     pattern: str
     render: Callable[[Members], str]
+
+    def __str__(self) -> str:
+        return f"{self.client} package {self.name} {self.version}"
 
     def obtain(self) -> bytes:
         """Return the rendered text.
@@ -122,6 +128,9 @@ class Download:
 
     urls: tuple[str, ...]
     sha256: str
+
+    def __str__(self) -> str:
+        return self.urls[0]
 
     def obtain(self) -> bytes:
         """Return the file.
