@@ -274,6 +274,24 @@ def _count(ids: np.ndarray, order: int, vocab_size: int, continuation: bool):
 
 def _group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct keys sorted, how often each occurs, one place where it does, and every element's row."""
+    possible = int(keys.max()) + 1
+    return _group_few(keys, possible) if possible <= 2 * len(keys) else _group_many(keys)
+
+
+def _group_few(keys: np.ndarray, possible: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`_group` by counting, for keys below a number that is not much larger than theirs."""
+    counts = np.bincount(keys, minlength=possible)
+    found = np.flatnonzero(counts)
+    row_of = np.empty(possible, dtype=np.int64)
+    row_of[found] = np.arange(len(found))
+    rows = row_of[keys]
+    place = np.empty(len(found), dtype=np.int64)
+    place[rows] = np.arange(len(keys))
+    return found, counts[found], place, rows
+
+
+def _group_many(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`_group` by sorting."""
     bits = len(keys).bit_length()
     if int(keys.max()).bit_length() + bits <= 63:  # sorting (key, place) as one integer is far faster than argsort
         packed = np.sort(keys << bits | np.arange(len(keys)))
