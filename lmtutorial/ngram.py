@@ -260,9 +260,10 @@ def _count(ids: np.ndarray, order: int, vocab_size: int, continuation: bool):
     rows = np.zeros(len(ids) + 1, dtype=np.int64)  # of the (n-1)-gram that starts at each position
     waiting, first = None, 0  # the order below, yielded once its left neighbours are known; its row at the text's start
     for n in range(1, order + 1):
-        prefix, suffix = rows[:-1], rows[1:]
-        keys, counts, place, rows = _group(prefix * vocab_size + ids[n - 1 :])
-        suffix = suffix[place]
+        below = rows
+        keys, counts, rows = _group(below[:-1] * vocab_size + ids[n - 1 :])
+        suffix = np.empty(len(keys), dtype=np.int64)
+        suffix[rows] = below[1:]
         if waiting and continuation:
             waiting[1][:] = np.bincount(suffix, minlength=len(waiting[1]))
             waiting[1][first] += 1  # the text's start is a left neighbour, too
@@ -272,25 +273,22 @@ def _count(ids: np.ndarray, order: int, vocab_size: int, continuation: bool):
     yield waiting
 
 
-def _group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct keys sorted, how often each occurs, one place where it does, and every element's row."""
+def _group(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct keys sorted, how often each occurs, and the row of every element among them."""
     possible = int(keys.max()) + 1
     return _group_few(keys, possible) if possible <= 2 * len(keys) else _group_many(keys)
 
 
-def _group_few(keys: np.ndarray, possible: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """`_group` by counting, for keys below a number that is not much larger than theirs."""
+def _group_few(keys: np.ndarray, possible: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`_group` by counting, where not many more keys are possible than there are."""
     counts = np.bincount(keys, minlength=possible)
     found = np.flatnonzero(counts)
-    row_of = np.empty(possible, dtype=np.int64)
-    row_of[found] = np.arange(len(found))
-    rows = row_of[keys]
-    place = np.empty(len(found), dtype=np.int64)
-    place[rows] = np.arange(len(keys))
-    return found, counts[found], place, rows
+    row = np.empty(possible, dtype=np.int64)
+    row[found] = np.arange(len(found))
+    return found, counts[found], row[keys]
 
 
-def _group_many(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _group_many(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`_group` by sorting."""
     bits = len(keys).bit_length()
     if int(keys.max()).bit_length() + bits <= 63:  # sorting (key, place) as one integer is far faster than argsort
@@ -303,7 +301,7 @@ def _group_many(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
     counts = np.diff(first, append=len(keys))
     rows = np.empty(len(keys), dtype=np.int64)
     rows[order] = np.repeat(np.arange(len(first)), counts)
-    return ranked[first], counts, order[first], rows
+    return ranked[first], counts, rows
 
 
 def _arpa_lines(probability: np.ndarray, grams: np.ndarray, backoff: np.ndarray | None) -> list[str]:
