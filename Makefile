@@ -36,7 +36,7 @@ lint: env ## check style, in notebooks too
 	@$(BIN)/ruff format --check
 
 site-check: env ## check the site in _build/site with a browser
-	@LMTUTORIAL_SITE_FOLDER=$(CURDIR)/_build/site $(BIN)/python -m pytest tests/site
+	@LMTUTORIAL_SITE_FOLDER="$(CURDIR)/_build/site" $(BIN)/python -m pytest tests/site
 
 serve: ## show the site at http://localhost:8000
 	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }

@@ -72,9 +72,10 @@ class Evaluation:
         return float(self.nats.sum() / np.log(2) / self.bytes)
 
     def figures(self) -> dict[str, float | int]:
-        """Return all of them by name; `impossible_tokens` had probability 0 and make the others infinite."""
+        """Return all of them by name, totals too; `impossible_tokens` had probability 0 and make costs infinite."""
         return {
             "nats_per_token": self.nats_per_token,
+            "nats": float(self.nats.sum()),
             "bits_per_char": self.bits_per_char,
             "bits_per_byte": self.bits_per_byte,
             "perplexity": self.perplexity,
