@@ -139,6 +139,7 @@ class Download:
             UnavailableError: no address could be reached.
             InputError: what arrived is not the file we know.
         """
+        pooch.get_logger().setLevel("WARNING")  # one clear line at the end is enough
         reasons = []
         for url in self.urls:
             with tempfile.TemporaryDirectory() as folder:
