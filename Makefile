@@ -18,7 +18,7 @@ env: $(VENV)/ready ## create .venv with the locked packages, and fetch the defau
 $(VENV)/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; set PYTHON=…" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the locked packages into $(VENV) (about 2 GB, some minutes) …"
+	@echo "Installing the locked packages into $(VENV) (about 4 GB, some minutes) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@$(BIN)/lmtutorial data fetch shakespeare

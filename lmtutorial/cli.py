@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"lmtutorial: {error}", file=sys.stderr)
         return 2
+    except (OSError, MemoryError, OverflowError) as error:  # a full disk, too large a model or number
+        print(f"lmtutorial: {type(error).__name__}: {error}".rstrip(": "), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("lmtutorial: interrupted", file=sys.stderr)
         return 130

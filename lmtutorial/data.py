@@ -72,7 +72,7 @@ def split_documents(documents: list[str], separator: str) -> tuple[str, str, str
     parts, place = ([], [], []), {}
     for i, document in enumerate(documents):
         parts[place.setdefault(document, held_out.get(i % 10, 0))].append(document)
-    return tuple(separator.join(part) + "\n" for part in parts)
+    return tuple(separator.join(part) + "\n" if part else "" for part in parts)
 
 
 def render_plays(members: Members) -> str:

@@ -60,7 +60,11 @@ def key(root: Path, notebook: nbformat.NotebookNode, values: dict[str, Any]) -> 
     """Return a hash of all that the outputs of `notebook` depend on."""
     cells = [(cell.id, cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     python = re.sub(r"^(\s*)[%!].*", r"\1pass", "\n".join(source for _, source in cells), flags=re.M)  # magics
-    parts = [json.dumps([cells, values], sort_keys=True), code_version(python), _text(root / "requirements.lock")]
+    try:
+        version = code_version(python)
+    except SyntaxError:
+        version = python  # the kernel will say which cell it is in, and what is wrong
+    parts = [json.dumps([cells, values], sort_keys=True), version, _text(root / "requirements.lock")]
     return hashlib.sha256("\0".join([*parts, sys.version]).encode()).hexdigest()
 
 
@@ -136,9 +140,7 @@ def _failure(chapter: str, partial: Path) -> str:
 def _papermill(source: str, target: str, values: str) -> int:
     """Execute one notebook in this process, showing progress; return the exit status."""
     import papermill
-    from traitlets.config import Config
 
-    private = Config({"KernelManager": {"transport": "ipc"}})  # no open port, no warning about one
     label = {"desc": Path(source).stem, "file": sys.stderr, "mininterval": 1}
     try:
         papermill.execute_notebook(
@@ -148,7 +150,6 @@ def _papermill(source: str, target: str, values: str) -> int:
             kernel_name="python3",
             cwd=Path(source).parent,
             progress_bar=label,
-            config=private,
         )
     except papermill.PapermillExecutionError:
         return 1

@@ -141,12 +141,17 @@ def _write_stage(files: dict[str, bytes], stage: Path) -> str:
 def _jupyter_book(stage: Path, log: Path) -> bool:
     """Build the staged pages, every warning an error; say whether that succeeded. The output goes to `log`."""
     print("Building the site …", flush=True)
+    unfinished = stage.with_name(f"{stage.name}.unfinished")
+    if unfinished.exists():  # the state of a build that failed or was interrupted forgets warnings: start afresh
+        shutil.rmtree(stage / "_build", ignore_errors=True)
+    unfinished.touch()
     program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     command = [program, "build", ".", "-W", "-n", "--keep-going"]
     with open(log, "wb") as file:
         done = subprocess.run(command, cwd=stage, stdout=file, stderr=subprocess.STDOUT)
-    if done.returncode:
-        shutil.rmtree(stage / "_build", ignore_errors=True)  # else the next build would forget the warnings
+    if done.returncode == 0:
+        unfinished.unlink()
+    else:
         warnings = [
             line for line in log.read_text("utf-8", "replace").splitlines() if "WARNING" in line or "ERROR" in line
         ]

@@ -107,6 +107,7 @@ BAD = {
     "unknown level": ["eval", "--level", "syllable", "--data", "TEXT"],
     "level without size": ["eval", "--level", "bpe", "--data", "TEXT"],
     "too small a vocabulary": ["eval", "--level", "bpe:10", "--data", "TEXT"],
+    "too large a vocabulary": ["eval", "--level", "bpe:99999999999999999999999", "--data", "TEXT"],
     "empty text": ["eval", "--data", "EMPTY"],
     "binary file as text": ["eval", "--data", "BINARY"],
     "empty folder as text": ["eval", "--data", "FOLDER"],

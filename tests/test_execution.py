@@ -76,6 +76,12 @@ def test_a_failing_cell_is_named_with_its_traceback_and_the_old_copy_stays(book)
     assert done.read_bytes() == before
 
 
+def test_a_syntax_error_is_named_like_any_other_failure(book):
+    write_chapter(book, "one", "print(")
+    with pytest.raises(ChapterError, match="cell 'code' failed"):
+        execute(book, "one", "laptop")
+
+
 def test_a_killed_execution_leaves_the_old_copy_and_the_next_one_finishes(book):
     done = execute(book, "one", "laptop")
     before = done.read_bytes()

@@ -108,6 +108,18 @@ def test_a_warning_is_an_error_again_and_again_and_leaves_the_site_as_it_was(bui
     (built / "book" / "index.md").write_text("# A tiny book\n")
 
 
+def test_a_build_after_an_interrupted_one_starts_afresh_and_forgets_no_warning(built, capsys):
+    index = built / "book" / "index.md"
+    index.write_text("# A tiny book\n\nSee [nothing](nothing.md).\n")
+    assert site.build(built) == 1  # leaves Sphinx' state behind, as an interrupted build does
+    assert (built / "_build" / "stage" / "en.unfinished").exists()
+    assert site.build(built) == 1
+    assert "nothing.md" in capsys.readouterr().err
+    index.write_text("# A tiny book, mended\n")
+    assert site.build(built) == 0
+    assert not (built / "_build" / "stage" / "en.unfinished").exists()
+
+
 def test_a_page_that_is_gone_leaves_nothing_behind(built):
     toc = built / "book" / "_toc.yml"
     toc.write_text(toc.read_text().replace("      - file: notebooks/two\n", ""))

@@ -80,6 +80,11 @@ class Uniform(Counting):
         return np.full(len(ids), np.log(self.vocab_size))
 
 
+class Unigram(Counting):
+    def __init__(self, ids, vocab_size):
+        self.vocab_size, self.model = vocab_size, ngram.train("unigram", ids, vocab_size)
+
+
 class OneNumber(Counting):
     def score(self, ids):
         return np.float64(3.0)
@@ -105,6 +110,7 @@ MISTAKES = [
     ("01-kneser-ney", {"or": 0.4, "to": 0.24}, "add what"),
     ("01-kneser-ney", {"or": 0.52, "to": 0}, "Nothing is impossible"),
     ("01-kneser-ney", {"or": 0.5, "to": 0.2}, "left neighbours"),
+    ("01-kneser-ney", {"or": 0.6, "to": 0.2}, "is not 0.6"),
     ("01-kneser-ney", {"or": 0.52, "to": 0.4}, "only δ"),
     ("01-additive", lambda pairs, alpha: pairs / pairs.sum(axis=1, keepdims=True), "0 was divided by 0"),
     ("01-additive", lambda pairs, alpha: (pairs + alpha) / (pairs + alpha).sum(axis=0), "a row is a context"),
@@ -118,6 +124,7 @@ MISTAKES = [
     ("01-model", TooGenerous, "sum to"),
     ("01-model", LookingAhead, "looks ahead"),
     ("01-model", Uniform, "unigram model costs"),
+    ("01-model", Unigram, "unigram model costs"),
     ("01-model", OneNumber, "one number a token"),
 ]
 
