@@ -28,7 +28,7 @@ def imported_modules(source: str) -> set[str]:
         else:
             continue
         found |= {parts[1] for name in names if (parts := name.split("."))[0] == "lmtutorial" and len(parts) > 1}
-    return {name for name in found if (PACKAGE / f"{name}.py").exists()}
+    return {name for name in found if _files(name)}
 
 
 def code_version(source: str) -> str:
@@ -44,8 +44,13 @@ def code_version(source: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def _files(name: str) -> list[Path]:
+    """Return the files of a module: one, or all of a folder."""
+    return [path for path in (PACKAGE / f"{name}.py",) if path.exists()] or sorted((PACKAGE / name).glob("*.py"))
+
+
 def _module_text(name: str) -> str:
-    return (PACKAGE / f"{name}.py").read_text("utf-8")
+    return "\n".join(path.read_text("utf-8") for path in _files(name))
 
 
 def machine() -> dict[str, Any]:

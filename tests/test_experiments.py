@@ -44,6 +44,17 @@ def test_the_code_version_follows_what_is_imported_directly_or_not(package, modu
     assert (experiments.code_version(CHAPTER) != before) == changes
 
 
+def test_a_module_that_is_a_folder_counts_with_all_its_files(package):
+    (package / "delta").mkdir()
+    (package / "delta" / "__init__.py").write_text("")
+    (package / "delta" / "part.py").write_text("from lmtutorial import gamma")
+    source = "from lmtutorial import delta"
+    before = experiments.code_version(source)
+    (package / "gamma.py").write_text("other = 2")
+    assert experiments.imported_modules(source) == {"delta"}
+    assert experiments.code_version(source) != before
+
+
 def test_the_code_version_follows_the_source(package):
     assert experiments.code_version(CHAPTER) != experiments.code_version(CHAPTER + "\n")
 

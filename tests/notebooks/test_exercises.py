@@ -52,6 +52,7 @@ def test_the_untouched_exercise_says_what_to_replace(name, source, corpus):
 
 
 def test_every_check_is_asked_by_a_chapter():
+    exercises.load()
     assert {name for name, _ in cells("exercise")} == exercises.CHECKS.keys()
 
 
