@@ -1,12 +1,16 @@
-"""The command `lmtutorial`: data, eval, compress, decompress, book.
+"""The command `lmtutorial`: data, train, eval, generate, compress, decompress, book.
 
 Bad input ends with one line on standard error and exit code 2.
 """
 
 import argparse
+import dataclasses
+import importlib
 import json
 import math
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +18,14 @@ from pathlib import Path
 from lmtutorial import compression, data, evaluation, ngram, tokenizers
 from lmtutorial.errors import InputError
 from lmtutorial.files import read_bytes, write_atomically
+
+SAMPLERS = [  # name, type, help; each a function of `generation`, applied in this order
+    ("repetition-penalty", float, "of tokens that are there already; 1 changes nothing"),
+    ("temperature", float, "below 1 sharpens, above 1 flattens"),
+    ("top-k", int, "sample from so many likeliest tokens"),
+    ("top-p", float, "sample from the likeliest tokens with so much probability"),
+    ("min-p", float, "sample from tokens at least so many times as likely as the likeliest"),
+]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,13 +55,31 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("name", nargs="+" if name == "fetch" else None, metavar="NAME")
         command.set_defaults(run=run)
 
-    command = commands.add_parser("eval", help="train an n-gram model and score a whole held-out text")
-    command.add_argument("--model", default="kn5", help="uniform, unigram, or a method and an order such as kn5")
-    command.add_argument("--data", default="shakespeare", help="a text's name, or the path of a text file or folder")
-    command.add_argument("--level", default="char", help="char, byte, word or bpe:SIZE (default %(default)s)")
+    command = commands.add_parser("train", help="train a preset, or go on with a run that was interrupted")
+    command.add_argument("preset", metavar="PRESET", help="such as lstm-small; a wrong name lists them all")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="of the run (default runs/PRESET)")
+    command.add_argument("--data", metavar="TEXT", help="another text than the preset's, by name or path")
+    command.add_argument("--steps", type=int, help="another number of steps than the preset's")
+    command.add_argument("--seed", type=int, default=0, help="of weights, windows and dropout (default %(default)s)")
+    command.set_defaults(run=_train)
+
+    command = commands.add_parser("eval", help="score a whole held-out text")
+    _add_model(command)
     command.add_argument("--split", default="validation", choices=["validation", "test"])
     command.add_argument("--json", action="store_true", help="print one line of JSON")
     command.set_defaults(run=_eval)
+
+    command = commands.add_parser("generate", help="write on after a prompt")
+    _add_model(command)
+    command.add_argument("--prompt", action="append", required=True, help="several write several texts")
+    command.add_argument("--tokens", type=int, default=300, help="at most (default %(default)s)")
+    command.add_argument("--greedy", action="store_true", help="always take the likeliest token")
+    for name, kind, text in SAMPLERS:
+        command.add_argument(f"--{name}", type=kind, help=text)
+    command.add_argument("--beams", type=int, help="search for likely texts instead of sampling")
+    command.add_argument("--stop", action="append", default=[], help="a string that ends the text")
+    command.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
+    command.set_defaults(run=_generate)
 
     command = commands.add_parser("compress", help="compress a file with a language model")
     command.add_argument("file", type=Path, metavar="FILE")
@@ -64,6 +94,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--profile", default="laptop", help="papermill parameters: smoke, laptop or gpu")
     command.set_defaults(run=_book)
     return parser
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    """Add the options that `_model` reads."""
+    command.add_argument(
+        "--model", default="kn5", help="folder of a trained run; or uniform, unigram, a method and an order such as kn5"
+    )
+    command.add_argument("--data", default="shakespeare", help="a text's name, or the path of a text file or folder")
+    command.add_argument("--level", help="of an n-gram model: char (default), byte, word or bpe:SIZE")
 
 
 def _data_list(options) -> None:
@@ -81,14 +120,23 @@ def _data_path(options) -> None:
     print(data.path(options.name))
 
 
+def _train(options) -> None:
+    presets = _neural("presets")
+    preset = presets.find(options.preset)
+    if options.data:
+        preset = dataclasses.replace(preset, corpus=options.data)
+    changes = {"seed": options.seed} | ({} if options.steps is None else {"steps": options.steps})
+    folder = options.out or Path("runs", options.preset)
+    presets.run(preset, folder, **changes)
+    print(f"{folder}: trained; see `lmtutorial eval --model {folder} --data {preset.corpus}`")
+
+
 def _eval(options) -> None:
     corpus = data.load(options.data)
     held_out = getattr(corpus, options.split)
-    for split, text in [("training", corpus.train), (options.split, held_out)]:
-        if not text:
-            raise InputError(f"{options.data} has no {split} split; choose another corpus or split")
-    tokenizer = _tokenizer(options.level, corpus.train, held_out)
-    model = ngram.train(options.model, tokenizer.encode(corpus.train), tokenizer.vocab_size)
+    if not held_out:
+        raise InputError(f"{options.data} has no {options.split} split; choose another corpus or split")
+    model, tokenizer = _model(options, corpus, held_out)
     result = evaluation.evaluate(model, tokenizer, held_out)
     figures = result.figures()
     if options.json:
@@ -98,22 +146,59 @@ def _eval(options) -> None:
             print(f"{name.replace('_', ' '):18} {value:,.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
 
 
-def _tokenizer(level: str, train: str, held_out: str) -> tokenizers.Tokenizer:
-    kind, _, size = level.partition(":")
-    match kind:
-        case "char":
-            alphabet = set(train)
-            strange = sum(character not in alphabet for character in held_out)
-            if strange:
-                print(f"note: {strange:,} characters never occur in training and count as one unknown", file=sys.stderr)
-            return tokenizers.CharTokenizer.train(train, unknown=strange > 0)
-        case "byte":
-            return tokenizers.ByteTokenizer()
-        case "word":
-            return tokenizers.WordTokenizer.train(train)
-        case "bpe" if size.isdecimal():
-            return tokenizers.BPETokenizer.train(train, int(size))
-    raise InputError(f"there is no level {level!r}; there are char, byte, word and bpe:SIZE, such as bpe:1000")
+def _model(options, corpus: data.Corpus, held_out: str = "") -> tuple[evaluation.LanguageModel, tokenizers.Tokenizer]:
+    """Return the model that the options name, trained here if it only counts, and its tokenizer."""
+    if Path(options.model).exists():
+        if options.level:
+            raise InputError(f"{options.model} has its own tokenizer; leave --level out")
+        return _neural("checkpoints").read_model(Path(options.model))
+    if not corpus.train:
+        raise InputError(f"{options.data} has no training split; choose another corpus")
+    tokenizer = tokenizers.train(options.level or "char", corpus.train, held_out)
+    if getattr(tokenizer, "unknown", False):
+        strange = sum(character not in tokenizer.alphabet for character in held_out)
+        print(f"note: {strange:,} characters never occur in training and count as one unknown", file=sys.stderr)
+    return ngram.train(options.model, tokenizer.encode(corpus.train), tokenizer.vocab_size), tokenizer
+
+
+def _generate(options) -> None:
+    chosen = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _, _ in SAMPLERS}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    generation = _neural("generation")
+    sampler = [getattr(generation, name)(value) for name, value in chosen.items()]
+    sampler += [generation.greedy] if options.greedy else []
+    model, tokenizer = _model(options, data.load(options.data) if not Path(options.model).exists() else None)
+    if options.beams is not None:
+        if sampler or options.stop or len(options.prompt) > 1:
+            raise InputError("beam search takes one prompt, and no sampler and no stop string")
+        for beam in generation.beam_search(model, tokenizer, options.prompt[0], options.tokens, options.beams):
+            print(f"{beam.log_probability:9.3f} nats  {options.prompt[0]}{beam.text}")
+        return
+    if len(options.prompt) > 1:
+        texts = generation.generate(
+            model, tokenizer, options.prompt, options.tokens, sampler, options.seed, options.stop
+        )
+        print("\n\n".join(prompt + text for prompt, text in zip(options.prompt, texts)))
+        return
+    pieces = generation.stream(model, tokenizer, options.prompt, options.tokens, sampler, options.seed, options.stop)
+    for place, (_, piece) in enumerate(pieces):
+        print(piece if place else options.prompt[0] + piece, end="", flush=True)
+    print()
+
+
+def _neural(module: str):
+    """Import a module that needs Keras, without the backend's greetings on standard error."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as unread:
+        kept = os.dup(2)
+        os.dup2(unread.fileno(), 2)
+        try:
+            return importlib.import_module(f"lmtutorial.{module}")
+        except ModuleNotFoundError as error:
+            raise InputError(f"neural models need {error.name}; install lmtutorial[tensorflow]") from None
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _compress(options) -> None:

@@ -222,6 +222,31 @@ class BPETokenizer(Tokenizer):
         return {"model": json.loads(self.model.to_str())}
 
 
+def train(level: str, text: str, other: str = "") -> Tokenizer:
+    """Return a new tokenizer for `text` by level: `char`, `byte`, `word`, or `bpe:SIZE`.
+
+    Args:
+        level: which kind.
+        text: to learn from, the training text.
+        other: text that must be encoded later; if it holds characters that `text` does not, `char` counts them as one
+            unknown.
+
+    Raises:
+        InputError: there is no such level.
+    """
+    kind, _, size = level.partition(":")
+    match kind:
+        case "char" if not size:
+            return CharTokenizer.train(text, unknown=not set(other) <= set(text))
+        case "byte" if not size:
+            return ByteTokenizer()
+        case "word" if not size:
+            return WordTokenizer.train(text)
+        case "bpe" if size.isdecimal():
+            return BPETokenizer.train(text, int(size))
+    raise InputError(f"there is no level {level!r}; there are char, byte, word and bpe:SIZE, such as bpe:1000")
+
+
 def load(path: Path) -> Tokenizer:
     """Return the tokenizer in the JSON file `path`.
 

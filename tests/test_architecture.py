@@ -10,8 +10,8 @@ from lmtutorial.experiments import PACKAGE, imported_modules
 
 FLOORS = [
     {"errors", "files", "sources", "data", "tokenizers", "ngram"},
-    {"layers", "rnn", "gpt"},
-    {"evaluation", "compression"},
+    {"backends", "neural", "recurrences", "rnn"},
+    {"evaluation", "compression", "checkpoints", "callbacks", "training", "presets", "generation"},
     {"experiments", "plots", "exercises", "execution", "site", "cli"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

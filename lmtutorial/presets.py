@@ -1,0 +1,93 @@
+"""Named models with their training: what the book, the command line and the experiments mean by `lstm-small`."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lmtutorial import data, tokenizers
+from lmtutorial.checkpoints import KINDS
+from lmtutorial.errors import InputError
+from lmtutorial.neural import NeuralLM
+from lmtutorial.training import TrainingConfig, train
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model, how it is trained, and on what.
+
+    Args:
+        title: one line for people.
+        kind: of model, a key of `checkpoints.KINDS`.
+        model: fields of its configuration, without the vocabulary's size.
+        training: its training.
+        corpus: the text, by name.
+        level: of the tokenizer: `char`, `byte`, `word` or `bpe:SIZE`.
+    """
+
+    title: str
+    kind: str
+    model: dict
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    corpus: str = "tinyshakespeare"
+    level: str = "char"
+
+
+PRESETS = {
+    "rnn-small": Preset(
+        "SimpleRNN by character, 0.8 million parameters",
+        "rnn",
+        {"cell": "rnn", "embedding": 64, "units": 820},
+        TrainingConfig(learning_rate=1e-3),
+    ),
+    "gru-small": Preset(
+        "GRU by character, 0.8 million parameters",
+        "rnn",
+        {"cell": "gru", "embedding": 64, "units": 465},
+    ),
+    "lstm-small": Preset(
+        "LSTM by character, 0.8 million parameters",
+        "rnn",
+        {"cell": "lstm", "embedding": 64, "units": 400},
+    ),
+    "article-rnn": Preset(
+        "the article's RNNModel: vocabulary 10,000, embedding 256, SimpleRNN of 1,024 units, batch 64",
+        "rnn",
+        {"cell": "rnn", "embedding": 256, "units": 1024},
+        TrainingConfig(steps=1000, batch=64, context=64, learning_rate=1e-3, evaluate_every=100),
+        "shakespeare",
+        "bpe:10000",
+    ),
+}
+
+
+def find(name: str) -> Preset:
+    """Return the preset `name`.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def run(preset: Preset, folder: Path | None = None, **changes) -> tuple[NeuralLM, tokenizers.Tokenizer, list[dict]]:
+    """Train a preset on its corpus, or go on with its run in `folder`.
+
+    Args:
+        preset: what to train.
+        folder: for checkpoints and the log; without one nothing is written.
+        changes: fields of `TrainingConfig` to change, such as `seed` or `steps`.
+
+    Returns:
+        The model with its last weights, its tokenizer, and the log.
+    """
+    corpus = data.load(preset.corpus)
+    if not (corpus.train and corpus.validation):
+        raise InputError(f"{preset.corpus} has no training or no validation split; choose another corpus")
+    tokenizer = tokenizers.train(preset.level, corpus.train, corpus.validation)
+    ids, validation = (tokenizer.encode(text) for text in (corpus.train, corpus.validation))
+    config = KINDS[preset.kind][0](vocab_size=tokenizer.vocab_size, **preset.model)
+    training = dataclasses.replace(preset.training, **changes)
+    model, log = train(training, config, ids, validation, tokenizer, folder)
+    return model, tokenizer, log
