@@ -9,7 +9,8 @@ ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``
 models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
                         ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
-the work around them    ``experiments`` · ``plots`` · ``exercises`` · ``execution`` · ``site`` · ``cli``
+the work around them    ``experiments`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
+                        ``site`` · ``cli``
 ======================  =======================================================================
 """
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from lmtutorial import execution
+from lmtutorial import equations, execution
 from lmtutorial.errors import InputError
 
 
@@ -101,10 +101,18 @@ def _staged_files(root: Path, executed: dict[str, Path]) -> Iterator[tuple[str, 
         if path.is_file() and path.name != "_toc.yml" and "__pycache__" not in path.parts:
             yield path.relative_to(root).as_posix(), path.read_bytes()
     copies = {chapter: execution.read(path) for chapter, path in executed.items()}
+    notebooks = {chapter: execution.read(root / "notebooks" / f"{chapter}.ipynb") for chapter in copies}
     yield "book/_generated/executions.md", executions_table(copies).encode()
+    yield "book/_generated/equations.md", equations.page(notebooks, root / "tests", _source(root)).encode()
     for chapter, ran in copies.items():
-        merged = with_outputs(execution.read(root / "notebooks" / f"{chapter}.ipynb"), ran)
+        merged = with_outputs(notebooks[chapter], ran)
         yield f"notebooks/{chapter}.ipynb", nbformat.writes(merged).encode()
+
+
+def _source(root: Path) -> str:
+    """Return the address under which the repository's files can be read."""
+    repository = yaml.safe_load(_config(root))["repository"]
+    return f"{repository['url']}/blob/{repository['branch']}"
 
 
 def _config(root: Path) -> str:

@@ -30,6 +30,8 @@ def test_guessing_among_the_characters_costs_a_third_of_its_bits_a_byte():
     assert (found.bits_per_char, found.bits_per_byte) == pytest.approx((np.log2(5), np.log2(5) / 3))
 
 
+@pytest.mark.equation("chain-rule", "lmtutorial.evaluation.evaluate")
+@pytest.mark.equation("cross-entropy", "lmtutorial.evaluation.Evaluation")
 def test_every_token_is_scored_given_those_before_it():
     # a b a b a: after a comes b, after b comes a; the first a has probability 3/5
     tokenizer = CharTokenizer.train("ab")
@@ -39,10 +41,12 @@ def test_every_token_is_scored_given_those_before_it():
     assert found.nats_per_token == pytest.approx(np.log(5 / 3) / 4)
 
 
+@pytest.mark.equation("perplexity", "lmtutorial.evaluation.Evaluation")
 def test_the_perplexity_of_guessing_is_the_number_of_choices():
     assert evaluation.evaluate(Uniform(5), CharTokenizer.train(POEM), POEM).perplexity == pytest.approx(5)
 
 
+@pytest.mark.equation("bits-per-char", "lmtutorial.evaluation.Evaluation")
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=20), st.integers(1, 100), st.integers(1, 400))
 def test_perplexity_and_both_kinds_of_bits_tell_the_same_total(nats, characters, length):
     found = evaluation.Evaluation(np.array(nats), characters, length, seconds=1)

@@ -52,6 +52,10 @@ BY_HAND = {
 }
 
 
+@pytest.mark.equation("maximum-likelihood", "lmtutorial.ngram.NGram")
+@pytest.mark.equation("additive", "lmtutorial.ngram.NGram")
+@pytest.mark.equation("interpolated", "lmtutorial.ngram.NGram")
+@pytest.mark.equation("continuation", "lmtutorial.ngram.NGram")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("context", [0, 1, 2])
 def test_the_hand_worked_corpus_gives_the_probabilities_worked_out_above(method, context):
@@ -64,12 +68,14 @@ def test_alpha_is_what_additive_smoothing_adds_to_every_count():
     np.testing.assert_allclose(probabilities(model), np.array([3.5, 2.5, 1.5, 0.5]) / 8)
 
 
+@pytest.mark.equation("discount", "lmtutorial.ngram.discounts")
 def test_ordinary_kneser_ney_takes_one_discount_off_every_count():
     # n1 = 4, n2 = 2: 4/(4 + 4)
     counts = np.array([1, 1, 1, 1, 2, 2, 3, 3, 4, 9])
     assert ngram.discounts(counts, modified=False).tolist() == [0, 0.5, 0.5, 0.5]
 
 
+@pytest.mark.equation("modified-discounts", "lmtutorial.ngram.discounts")
 def test_modified_kneser_ney_has_three_discounts():
     # n1 = 4, n2 = 2, n3 = 2, n4 = 1, Y = 1/2: 1 - 2 Y 2/4, 2 - 3 Y 2/2, 3 - 4 Y 1/2
     counts = np.array([1, 1, 1, 1, 2, 2, 3, 3, 4, 9])
@@ -124,6 +130,8 @@ def brute_force_scores(ids, order, vocab_size, method, text):
     return [-np.log(p(token, tuple(text[max(0, i - order + 1) : i]))) for i, token in enumerate(text)]
 
 
+@pytest.mark.equation("interpolated", "lmtutorial.ngram.NGram")
+@pytest.mark.equation("continuation", "lmtutorial.ngram.NGram")
 @settings(max_examples=200)
 @given(training_texts, any_texts, orders, st.sampled_from(INTERPOLATED))
 def test_scores_are_those_of_the_formula_worked_with_dictionaries(ids, text, order, method):
