@@ -1,5 +1,7 @@
 """What all benchmarks share: measurements of ours and a peer's in turn, in processes of their own, one line each."""
 
+import argparse
+import importlib
 import json
 import resource
 import subprocess
@@ -39,6 +41,60 @@ def fresh(script: str, *arguments) -> Any:
     """
     command = [sys.executable, script, *map(str, arguments)]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+
+
+def needs(package: str, command: str) -> None:
+    """End with one line that says how to install `package` if it is not there."""
+    try:
+        importlib.import_module(package)
+    except ImportError:
+        sys.exit(f"the peer is missing: {command}")
+
+
+class Worker:
+    """A process of its own that answers each `measure()` with a number: `serve` runs in it.
+
+    It stays warm between measurements and does nothing meanwhile.
+    """
+
+    def __init__(self, script: str, *arguments):
+        command = [sys.executable, script, *map(str, arguments)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def measure(self) -> float:
+        print("go", file=self.process.stdin, flush=True)
+        if not (answer := self.process.stdout.readline()):
+            sys.exit(f"{' '.join(self.process.args)} ended with code {self.process.wait()}")
+        return float(answer)
+
+    def close(self) -> None:
+        with self.process:
+            self.process.stdin.close()
+
+
+def in_turn(script: str, sides: Iterable[str], arguments: tuple, rounds: int) -> dict[str, list[float]]:
+    """Return what each side measured, round by round; `script --serve SIDE *arguments` is the process of a side."""
+    workers = {side: Worker(script, "--serve", side, *arguments) for side in sides}
+    measured = [{side: worker.measure() for side, worker in workers.items()} for _ in range(rounds)]
+    for worker in workers.values():
+        worker.close()
+    return {side: [figures[side] for figures in measured] for side in workers}
+
+
+def add_options(parser: argparse.ArgumentParser, quick: str) -> None:
+    """Add the options of a benchmark whose sides are workers."""
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--rounds", type=int, help="of which medians are taken (default 7)")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="measure only lines whose names begin so")
+    parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
+
+
+def serve(measure: Callable[[], float]) -> None:
+    """Print a measurement for every line that arrives, after one that nobody asked for has warmed everything up."""
+    measure()
+    for _ in sys.stdin:
+        print(measure(), flush=True)
 
 
 def peak_memory() -> float:

@@ -18,6 +18,8 @@ from lmtutorial.errors import InputError
 from lmtutorial.files import write_atomically
 from lmtutorial.tokenizers import Tokenizer
 
+LOG = "log.jsonl"
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Keep a run in a folder: the last state with the log in its note, the best weights, the tokenizer, `log.jsonl`.
@@ -39,12 +41,18 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             InputError: the folder holds another run, or a file that is damaged or no checkpoint.
         """
+        for place in (self.folder, *self.folder.parents):
+            if place.is_file():
+                raise InputError(f"{place} is a file; a folder is needed")
         path = self.folder / checkpoints.LAST
         if path.exists():
             values, note = checkpoints.read(path)
             self._refuse_another_run(note)
             checkpoints.restore(path, _all_variables(trained), values)
             self.entries = note["entries"]
+        for name in (checkpoints.LAST, checkpoints.BEST, checkpoints.TOKENIZER, LOG):
+            for unfinished in self.folder.glob(f".{name}.*"):  # a run was killed while it wrote this
+                unfinished.unlink()
         return list(self.entries)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None):
@@ -56,7 +64,7 @@ class Checkpoint(keras.callbacks.Callback):
         if logs["val_loss"] < best:
             checkpoints.save(self.folder / checkpoints.BEST, self.model.model.variables, note)
         lines = [json.dumps(entry) + "\n" for entry in self.entries]
-        write_atomically(self.folder / "log.jsonl", "".join(lines).encode())
+        write_atomically(self.folder / LOG, "".join(lines).encode())
         # Last of all: a run killed before this line does the same again.
         checkpoints.save(self.folder / checkpoints.LAST, _all_variables(self.model), note | {"entries": self.entries})
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import safetensors.numpy
-from keras import ops
 
 from lmtutorial import tokenizers
 from lmtutorial.errors import InputError
@@ -39,8 +38,9 @@ def describe(model: NeuralLM) -> dict:
 
 def save(path: Path, variables: Sequence[keras.Variable], note: dict) -> None:
     """Write the values of `variables` and `note` (ready for JSON) to `path`."""
-    values = {name: ops.convert_to_numpy(variable) for name, variable in _named(variables).items()}
-    header = {"note": json.dumps(note), "sha256": _digest(values)}
+    values = {name: np.asarray(variable) for name, variable in _named(variables).items()}
+    text = json.dumps(note)
+    header = {"note": text, "sha256": _digest(values, text)}
     write_atomically(path, safetensors.numpy.save(values, metadata=header))
 
 
@@ -55,10 +55,11 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         values = safetensors.numpy.load(content)
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])["__metadata__"]
-        note, digest = json.loads(header["note"]), header["sha256"]
+        text, digest = header["note"], header["sha256"]
+        note = json.loads(text)
     except Exception as error:  # the library raises several kinds for what is not safetensors
         raise InputError(f"{path} is no checkpoint, or only a part of one ({error})") from None
-    if digest != _digest(values):
+    if digest != _digest(values, text):
         raise InputError(f"{path} is damaged: its content is not what was written")
     return values, note
 
@@ -99,7 +100,7 @@ def read_model(path: Path) -> tuple[NeuralLM, tokenizers.Tokenizer]:
         raise InputError(f"{path} holds a model that this version does not know ({error})") from None
     restore(path, model.variables, values)
     tokenizer = tokenizers.load(path.with_name(TOKENIZER))
-    if fingerprint(tokenizer) != note["tokenizer"]:
+    if fingerprint(tokenizer) != note.get("tokenizer"):
         raise InputError(f"{path} was trained with another tokenizer than {path.with_name(TOKENIZER)}")
     return model, tokenizer
 
@@ -121,8 +122,8 @@ def _named(variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
     return named
 
 
-def _digest(values: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _digest(values: dict[str, np.ndarray], note: str) -> str:
+    digest = hashlib.sha256(note.encode("utf-8", "surrogatepass"))
     for name, value in sorted(values.items()):
         digest.update(f"{name} {value.dtype} {value.shape}\0".encode())
         digest.update(np.ascontiguousarray(value).tobytes())

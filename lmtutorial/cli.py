@@ -181,8 +181,10 @@ def _generate(options) -> None:
         print("\n\n".join(prompt + text for prompt, text in zip(options.prompt, texts)))
         return
     pieces = generation.stream(model, tokenizer, options.prompt, options.tokens, sampler, options.seed, options.stop)
-    for place, (_, piece) in enumerate(pieces):
-        print(piece if place else options.prompt[0] + piece, end="", flush=True)
+    _, first = next(pieces, (0, ""))  # bad input is refused here, before anything is printed
+    print(options.prompt[0] + first, end="", flush=True)
+    for _, piece in pieces:
+        print(piece, end="", flush=True)
     print()
 
 
@@ -193,7 +195,9 @@ def _neural(module: str):
         kept = os.dup(2)
         os.dup2(unread.fileno(), 2)
         try:
-            return importlib.import_module(f"lmtutorial.{module}")
+            imported = importlib.import_module(f"lmtutorial.{module}")
+            importlib.import_module("keras").ops.ones(1)  # TensorFlow looks for a GPU, and says so if there is none
+            return imported
         except ModuleNotFoundError as error:
             raise InputError(f"neural models need {error.name}; install lmtutorial[tensorflow]") from None
         finally:

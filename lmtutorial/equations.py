@@ -14,7 +14,7 @@ import nbformat
 
 from lmtutorial.errors import InputError
 
-DISPLAYED = re.compile(r"^\$\$\n(.+?)\n\$\$ \(([\w-]+)\)$", flags=re.M | re.S)
+DISPLAYED = re.compile(r"^\$\$\n((?:(?!\$\$).)+?)\n\$\$ \(([\w-]+)\)$", flags=re.M | re.S)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Chapters executed by papermill, each in a process of its own, and again only when something that matters changed.
 
-What matters is a chapter's code cells, its parameters, the modules of this package that it imports, and the locked
-versions of everything else. Prose is not executed: editing it costs no run.
+What matters is a chapter's code cells, its parameters, the modules of this package that it imports, the records that it
+reads, and the locked versions of everything else. Prose is not executed: editing it costs no run.
 """
 
 import datetime
@@ -19,7 +19,7 @@ import nbformat
 import yaml
 
 from lmtutorial.errors import InputError
-from lmtutorial.experiments import code_version, machine
+from lmtutorial.experiments import RESULTS, code_version, machine
 
 NOTE = "lmtutorial"  # the entry in an executed notebook's metadata that says how it was made
 
@@ -65,6 +65,8 @@ def key(root: Path, notebook: nbformat.NotebookNode, values: dict[str, Any]) -> 
     except SyntaxError:
         version = python  # the kernel will say which cell it is in, and what is wrong
     parts = [json.dumps([cells, values], sort_keys=True), version, _text(root / "requirements.lock")]
+    if "read_records(" in python:
+        parts += [_text(path) for path in sorted(RESULTS.glob("*/*.json"))]
     return hashlib.sha256("\0".join([*parts, sys.version]).encode()).hexdigest()
 
 

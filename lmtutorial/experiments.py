@@ -1,8 +1,11 @@
 """What ties a result to the run that made it: the code it depends on, the machine, and its way into the prose."""
 
 import ast
+import datetime
 import hashlib
 import importlib.metadata
+import json
+import math
 import os
 import platform
 import sys
@@ -10,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import lmtutorial
+from lmtutorial.errors import InputError
+from lmtutorial.files import sha256, write_atomically
 
 PACKAGE = Path(lmtutorial.__file__).parent
+IN_REPOSITORY = PACKAGE.parent / "notebooks" / "experiments" / "results"
+RESULTS = IN_REPOSITORY if IN_REPOSITORY.is_dir() else PACKAGE / "records"
 REPORTED = ("numpy", "keras", "tensorflow", "jax", "tokenizers", "papermill", "jupyter-book")
 
 
@@ -78,6 +86,80 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def write_record(
+    folder: Path,
+    parameters: dict[str, Any],
+    seed: int,
+    metrics: dict[str, float],
+    units: dict[str, str],
+    data: dict[str, str],
+    seconds: float,
+    source: str,
+) -> Path:
+    """Write what a run of an experiment found to `folder`, in a file named by what was run; return its path.
+
+    Args:
+        folder: of the experiment's records; its name is the experiment's.
+        parameters: the point of the sweep, ready for JSON.
+        seed: of the run.
+        metrics: what was measured.
+        units: of each metric.
+        data: name and SHA-256 of the text.
+        seconds: that the run took.
+        source: Python that ran; with the modules it imports it makes the code version.
+
+    Raises:
+        InputError: a metric has no unit or is no finite number, or there is a record of this run already.
+    """
+    for name, value in metrics.items():
+        if name not in units or not math.isfinite(value):
+            raise InputError(f"the metric {name} needs a unit and a finite value; it is {value}")
+    code = code_version(source)
+    run = {"experiment": folder.name, "parameters": parameters, "seed": seed, "code": code}
+    path = folder / f"{sha256(json.dumps(run, sort_keys=True).encode())[:16]}.json"
+    if path.exists():
+        raise InputError(f"{path} holds a record of this very run; remove it to run again")
+    where = machine()
+    record = run | {
+        "schema": 1,
+        "metrics": metrics,
+        "units": units,
+        "data": data,
+        "versions": {"python": where["python"]} | where["versions"],
+        "backend": sys.modules["keras"].backend.backend() if "keras" in sys.modules else None,
+        "device": where["device"],
+        "cores": where["cores"],
+        "seconds": seconds,
+        "peak_memory_bytes": _peak_memory(),
+        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    write_atomically(path, (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def _peak_memory() -> int:
+    """Return the most bytes that this process ever held."""
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def read_records(experiment: str) -> pd.DataFrame:
+    """Return an experiment's records, one a row: parameters, metrics, and `seed`, `seconds`, `device`, `when`, ….
+
+    They come from the repository, or from the installed package, which carries them along.
+
+    Raises:
+        InputError: there are none.
+    """
+    records = [json.loads(path.read_text("utf-8")) for path in sorted((RESULTS / experiment).glob("*.json"))]
+    if not records:
+        raise InputError(f"there are no records of {experiment} in {RESULTS}")
+    plain = ("seed", "seconds", "backend", "device", "cores", "when")
+    return pd.DataFrame([r["parameters"] | r["metrics"] | {name: r[name] for name in plain} for r in records])
 
 
 def glue(name: str, value: Any) -> None:

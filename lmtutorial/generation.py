@@ -21,7 +21,7 @@ def temperature(tau: float) -> Transform:
     """Divide the logits by `tau` > 0: below 1 sharpens, above 1 flattens."""
     if not 0 < tau < np.inf:
         raise InputError(f"the temperature must be positive; got {tau} (for the likeliest token only, use greedy)")
-    return lambda logits, past: logits / tau
+    return lambda logits, past: logits.astype(np.float64) / tau
 
 
 def top_k(k: int) -> Transform:
@@ -41,10 +41,12 @@ def top_p(p: float) -> Transform:
     """Keep the fewest likeliest tokens whose probabilities reach `p` (nucleus sampling, Holtzman et al. 2020)."""
     if not 0 < p <= 1:
         raise InputError(f"top-p must be more than 0 and at most 1; got {p}")
+    if p == 1:  # rounded sums must not lose the least likely
+        return lambda logits, past: logits
 
     def keep(logits: np.ndarray, past: Sequence[int]) -> np.ndarray:
         order = np.argsort(-logits, kind="stable")
-        p_sorted = softmax(logits[order])
+        p_sorted = softmax(logits[order].astype(np.float64))
         before = np.cumsum(p_sorted) - p_sorted
         kept = np.full_like(logits, -np.inf)
         kept[order[before < p]] = logits[order[before < p]]
@@ -67,7 +69,7 @@ def repetition_penalty(theta: float) -> Transform:
         raise InputError(f"the repetition penalty must be positive; got {theta}")
 
     def lower(logits: np.ndarray, past: Sequence[int]) -> np.ndarray:
-        logits, seen = logits.copy(), np.unique(past)
+        logits, seen = logits.astype(np.float64), np.unique(np.asarray(past, dtype=int))
         logits[seen] = np.where(logits[seen] > 0, logits[seen] / theta, logits[seen] * theta)
         return logits
 
@@ -88,7 +90,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def draw(logits: np.ndarray, u: float) -> int:
-    """Return the token at which the cumulative probability first exceeds `u`, a number from [0, 1)."""
+    """Return the token at which the cumulative probability first exceeds `u`, a number from [0, 1).
+
+    Raises:
+        InputError: the logits hold something that is no number, or none that is finite.
+    """
+    if not np.isfinite(logits.max()):
+        raise InputError(f"nothing can be drawn from logits whose largest is {logits.max()}")
     cumulative = np.cumsum(softmax(logits.astype(np.float64)))
     return int(np.searchsorted(cumulative, u * cumulative[-1], side="right"))
 
@@ -133,6 +141,10 @@ def stream(
     """Yield (place of the prompt, next piece of its text) as soon as a piece is certain; arguments as `generate`."""
     if tokens < 1:
         raise InputError(f"at least one token must be written; got {tokens}")
+    if not prompts:
+        raise InputError("there is no prompt to go on from")
+    if seed < 0:
+        raise InputError(f"the seed must not be negative; got {seed}")
     if "" in stop:
         raise InputError("an empty stop string would end every text before it begins")
     pasts = [_encoded(tokenizer, prompt) for prompt in prompts]
@@ -180,7 +192,7 @@ def beam_search(model: LanguageModel, tokenizer: Tokenizer, prompt: str, tokens:
         logits = np.asarray(batch.logits, dtype=np.float64)
         top = logits.max(axis=1, keepdims=True)
         scores = totals[:, None] + logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
-        best = np.argsort(-scores, axis=None, kind="stable")[:beams]
+        best = np.argsort(-scores, axis=None, kind="stable")[: min(beams, np.isfinite(scores).sum())]
         rows, chosen = np.unravel_index(best, scores.shape)
         totals, found = scores[rows, chosen], [[*found[row], int(token)] for row, token in zip(rows, chosen)]
         batch.select(rows)
@@ -219,15 +231,16 @@ class _Writer:
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]):
         self.tokenizer, self.stop = tokenizer, stop
-        self.ids, self.text, self.done = [], "", False
+        self.ids, self.read, self.text, self.done = [], 0, "", False
 
     def write(self, token: int, last: bool) -> str:
         """Return the text that is certain after `token`; after the `last` one, all that is left."""
         self.ids.append(token)
         decoded = self.tokenizer.decode(self.ids)
-        if decoded.endswith(UNKNOWN) and len(self.ids) < 4 and not last:  # a character has up to four bytes
-            return ""
-        self.ids, self.text = [], self.text + decoded
+        begun = decoded.endswith(UNKNOWN) and not last  # this may be the first bytes of a character
+        whole = len(decoded) - begun
+        self.text += decoded[self.read : whole]
+        self.ids, self.read = (self.ids, whole) if begun else ([], 0)
         ends = [end for stop in self.stop if (end := self.text.find(stop)) >= 0]
         self.done = last or bool(ends)
         certain = min(ends) if ends else len(self.text) if last else len(self.text) - self._begun()

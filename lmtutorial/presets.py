@@ -37,7 +37,7 @@ PRESETS = {
         "SimpleRNN by character, 0.8 million parameters",
         "rnn",
         {"cell": "rnn", "embedding": 64, "units": 820},
-        TrainingConfig(learning_rate=1e-3),
+        TrainingConfig(learning_rate=2e-3),
     ),
     "gru-small": Preset(
         "GRU by character, 0.8 million parameters",

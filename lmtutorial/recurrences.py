@@ -7,7 +7,7 @@ product over all times. The gradient of the kernel is again one large product, t
 Shapes: T times, B sequences, U units; times come first. All functions work on the TensorFlow and the JAX backend.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from keras import ops
 
@@ -24,24 +24,22 @@ def simple_rnn(x, kernel, h):
     Returns:
         All states (T, B, U), and the last one (B, U).
     """
-    U = kernel.shape[0]
 
-    def step(t, h):
-        h = ops.tanh(_row(x, t) + ops.matmul(h, kernel))
+    def step(h, x_t):
+        h = ops.tanh(x_t + ops.matmul(h, kernel))
         return (h,), (h,)
 
-    (last,), (H,) = _over_time(step, (h,), (U,), x)
+    (last,), (H,) = _over_time(step, (h,), [x])
 
     def gradient(*upstream):
         dH, dh = _unpacked(upstream)
-        slope = 1 - H * H
         back = ops.transpose(kernel)
 
-        def step_back(t, dh):
-            dz = (dh + _row(dH, t)) * _row(slope, t)
+        def step_back(dh, slope, dh_t):
+            dz = (dh + dh_t) * slope
             return (ops.matmul(dz, back),), (dz,)
 
-        (dh,), (dZ,) = _over_time(step_back, (dh,), (U,), x, reverse=True)
+        (dh,), (dZ,) = _over_time(step_back, (dh,), [1 - H * H], [dH], reverse=True)
         return dZ, _kernel_gradient(_shifted(H, h), dZ), dh
 
     return (H, last), gradient
@@ -63,37 +61,33 @@ def gru(x, kernel, bias, h):
         All states (T, B, U), and the last one (B, U).
     """
     U = kernel.shape[0]
-    inputs, kernels = ops.split(x, 3, axis=-1), ops.split(kernel, 3, axis=-1)
+    kernels = ops.split(kernel, 3, axis=-1)
 
-    def step(t, h):
-        to_z, to_r, to_n = (ops.matmul(h, part) for part in kernels)
-        z = ops.sigmoid(_row(inputs[0], t) + to_z)
-        r = ops.sigmoid(_row(inputs[1], t) + to_r)
-        m = to_n + bias
-        n = ops.tanh(_row(inputs[2], t) + r * m)
+    def step(h, x_z, x_r, x_n):
+        z, r, m = (ops.matmul(h, part) for part in kernels)
+        z, r, m = ops.sigmoid(x_z + z), ops.sigmoid(x_r + r), m + bias
+        n = ops.tanh(x_n + r * m)
         h = z * h + (1 - z) * n
-        return (h,), (h, z, r, m, n)
+        return (h,), (z, r, n, m, h)
 
-    (last,), (H, Z, R, M, N) = _over_time(step, (h,), (U,) * 5, x)
+    (last,), (Z, R, N, M, H) = _over_time(step, (h,), ops.split(x, 3, axis=-1), new=(U, U))
 
     def gradient(*upstream):
         dH, dh = _unpacked(upstream)
         before = _shifted(H, h)
         to_n = (1 - Z) * (1 - N * N)
-        to_z = (before - N) * Z * (1 - Z)
-        to_r = to_n * M * R * (1 - R)
-        slopes = ops.concatenate([to_z, to_r, to_n * R], axis=-1)
+        slopes = [(before - N) * Z * (1 - Z), to_n * M * R * (1 - R), to_n * R]
         back = ops.transpose(kernel)
 
-        def step_back(t, dh):
-            dh = dh + _row(dH, t)
-            da = ops.tile(dh, (1, 3)) * _row(slopes, t)
-            return (ops.matmul(da, back) + dh * _row(Z, t),), (da, dh * _row(to_n, t))
+        def step_back(dh, slope, to_n_t, dh_t, z):
+            dh = dh + dh_t
+            da = ops.concatenate([dh, dh, dh], axis=-1) * slope
+            return (ops.matmul(da, back) + dh * z,), (da, dh * to_n_t)
 
-        (dh,), (dA, dN) = _over_time(step_back, (dh,), (3 * U, U), x, reverse=True)
-        dM = dA[:, :, 2 * U :]
+        rows = [ops.concatenate(slopes, axis=-1), to_n]
+        (dh,), (dA, dN) = _over_time(step_back, (dh,), rows, [dH, Z], reverse=True)
         dX = ops.concatenate([dA[:, :, : 2 * U], dN], axis=-1)
-        return dX, _kernel_gradient(before, dA), ops.sum(dM, axis=(0, 1)), dh
+        return dX, _kernel_gradient(before, dA), ops.sum(dA[:, :, 2 * U :], axis=(0, 1)), dh
 
     return (H, last), gradient
 
@@ -111,59 +105,63 @@ def lstm(x, kernel, h, c):
         All hidden states (T, B, U), the last one (B, U), and the last cell (B, U).
     """
     U = kernel.shape[0]
-    inputs, kernels = ops.split(x, 4, axis=-1), ops.split(kernel, 4, axis=-1)
+    kernels = ops.split(kernel, 4, axis=-1)
 
-    def step(t, h, c):
-        i, f, g, o = (_row(part, t) + ops.matmul(h, weights) for part, weights in zip(inputs, kernels))
+    def step(h, c, *x_t):
+        i, f, g, o = (row + ops.matmul(h, part) for row, part in zip(x_t, kernels))
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = f * c + i * g
         h = o * ops.tanh(c)
-        return (h, c), (h, c, i, f, g, o)
+        return (h, c), (i, f, g, o, h, c)
 
-    (last_h, last_c), (H, C, I, F, G, O) = _over_time(step, (h, c), (U,) * 6, x)  # noqa: E741
+    (last_h, last_c), (I, F, G, O, H, C) = _over_time(step, (h, c), ops.split(x, 4, axis=-1), new=(U, U))  # noqa: E741
 
     def gradient(*upstream):
         dH, dh, dc = _unpacked(upstream)
         tanh_c = ops.tanh(C)
         to_c = O * (1 - tanh_c * tanh_c)
-        slopes = ops.concatenate(
-            [G * I * (1 - I), _shifted(C, c) * F * (1 - F), I * (1 - G * G), tanh_c * O * (1 - O)], axis=-1
-        )
+        slopes = [G * I * (1 - I), _shifted(C, c) * F * (1 - F), I * (1 - G * G), tanh_c * O * (1 - O)]
         back = ops.transpose(kernel)
 
-        def step_back(t, dh, dc):
-            dh = dh + _row(dH, t)
-            dc = dc + dh * _row(to_c, t)
-            dz = ops.concatenate([dc, dc, dc, dh], axis=-1) * _row(slopes, t)
-            return (ops.matmul(dz, back), dc * _row(F, t)), (dz,)
+        def step_back(dh, dc, slope, dh_t, to_c_t, f):
+            dh = dh + dh_t
+            dc = dc + dh * to_c_t
+            dz = ops.concatenate([dc, dc, dc, dh], axis=-1) * slope
+            return (ops.matmul(dz, back), dc * f), (dz,)
 
-        (dh, dc), (dZ,) = _over_time(step_back, (dh, dc), (4 * U,), x, reverse=True)
+        rows = [ops.concatenate(slopes, axis=-1)]
+        (dh, dc), (dZ,) = _over_time(step_back, (dh, dc), rows, [dH, to_c, F], reverse=True)
         return dZ, _kernel_gradient(_shifted(H, h), dZ), dh, dc
 
     return (H, last_h, last_c), gradient
 
 
-def _over_time(step: Callable, state: tuple, widths: tuple[int, ...], x, reverse: bool = False):
-    """Run `step(t, *state) -> (state, rows)` for every time of `x`.
+def _over_time(step: Callable, state: tuple, rows: list, read: Sequence = (), new: tuple = (), reverse: bool = False):
+    """Run `step(*state, *rows_t, *read_t) -> (state, rows_t)` for every time t.
+
+    What a step returns for t is written over what it read of `rows` at t, so that no new array is filled.
+
+    Args:
+        step: of the recurrence.
+        state: (B, U) tensors before the first step.
+        rows, read: (T, B, ·) tensors; those in `rows` are written.
+        new: widths of arrays that are written only, after `rows`.
+        reverse: run from the last time to the first.
 
     Returns:
-        The last state, and for each width what the steps returned as rows, (T, B, width).
+        The last state, and the arrays written, (T, B, ·).
     """
-    T, B = x.shape[:2]
+    T, B = rows[0].shape[:2]
 
     def body(i, carry):
-        state, kept = carry
+        state, written = carry
         t = T - 1 - i if reverse else i
-        state, rows = step(t, *state)
-        return state, tuple(ops.slice_update(all_, (t, 0, 0), row[None]) for all_, row in zip(kept, rows))
+        now = [ops.squeeze(ops.slice(x, (t, 0, 0), (1, *x.shape[1:])), axis=0) for x in (*written[: len(rows)], *read)]
+        state, after = step(*state, *now)
+        return state, tuple(ops.slice_update(x, (t, 0, 0), row[None]) for x, row in zip(written, after))
 
-    kept = tuple(ops.zeros((T, B, width), dtype=x.dtype) for width in widths)
-    return ops.fori_loop(0, T, body, (state, kept))
-
-
-def _row(x, t):
-    """Return x[t] for a (T, B, ·) tensor and a t that only the running loop knows."""
-    return ops.squeeze(ops.slice(x, (t, 0, 0), (1, *x.shape[1:])), axis=0)
+    written = (*rows, *(ops.zeros((T, B, width), dtype=rows[0].dtype) for width in new))
+    return ops.fori_loop(0, T, body, (state, written))
 
 
 def _shifted(after, first):
@@ -173,8 +171,7 @@ def _shifted(after, first):
 
 def _kernel_gradient(before, dz):
     """Return the sum over times and sequences of before_tᵀ dz_t, as one product."""
-    rows = [ops.reshape(x, (-1, x.shape[-1])) for x in (before, dz)]
-    return ops.matmul(ops.transpose(rows[0]), rows[1])
+    return ops.einsum("tbu,tbv->uv", before, dz)
 
 
 def _unpacked(upstream: tuple) -> tuple:

@@ -182,7 +182,8 @@ class RNNLM(NeuralLM):
         read_from = np.maximum(first - WARM_UP, 0)
         costs = self._side_by_side(inputs, targets, read_from, size + WARM_UP * (parts > 1))
         for begin, read, row in zip(first, read_from, costs):
-            nats[1 + begin : 1 + begin + size] = row[begin - read :][: len(nats) - 1 - begin][:size]
+            part = nats[1 + begin : 1 + begin + size]
+            part[:] = row[begin - read :][: len(part)]
         return nats
 
     def _side_by_side(self, inputs, targets, begin, length):

@@ -67,6 +67,8 @@ class TrainingConfig:
         for name in ("warmup", "weight_decay", "patience", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} must not be negative; got {getattr(self, name)}")
+        if not self.seed < 2**32:
+            raise InputError(f"seed must be less than 2**32; got {self.seed}")
         if not 0 <= self.final_rate <= 1:
             raise InputError(f"final_rate must be between 0 and 1; got {self.final_rate}")
 
@@ -198,6 +200,7 @@ def train(
     watchers.on_train_begin()
     try:
         while (done := log[-1]["step"] if log else 0) < config.steps and not trained.stop_training:
+            watchers.on_epoch_begin(len(log))
             began = time.perf_counter()
             steps = range(done, min(done - done % config.evaluate_every + config.evaluate_every, config.steps))
             losses = [_step(trained, windows, watchers, step) for step in steps]
@@ -223,6 +226,7 @@ def train(
 
 def _step(trained: Trained, windows: Windows, watchers: keras.callbacks.CallbackList, step: int) -> float:
     """Train on one batch; return its loss."""
+    watchers.on_train_batch_begin(step)
     if windows.forgets(step):
         trained.forget()
     loss = _finite(trained.train_on_batch(*windows[step]), f"at step {step + 1}")

@@ -35,19 +35,20 @@ def real_data():
     return REAL_DATA
 
 
-def start_python(code, *arguments):
-    """Start `code` in a Python of its own, with `arguments` in `sys.argv[1:]`."""
+def start_python(code, *arguments, env=None):
+    """Start `code` in a Python of its own, with `arguments` in `sys.argv[1:]` and `env` added to the environment."""
     command = [sys.executable, "-W", "always", "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | (env or {}), **streams)
 
 
 @pytest.fixture
 def run_python():
     """Run code in several Pythons at once and return the (output, errors, exit code) of each."""
 
-    def run(code, *arguments, times=1):
-        processes = [start_python(code, *arguments) for _ in range(times)]
-        return [(output, errors, p.returncode) for p in processes for output, errors in [p.communicate(timeout=60)]]
+    def run(code, *arguments, times=1, env=None):
+        processes = [start_python(code, *arguments, env=env) for _ in range(times)]
+        return [(output, errors, p.returncode) for p in processes for output, errors in [p.communicate(timeout=120)]]
 
     return run
 

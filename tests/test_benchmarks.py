@@ -28,3 +28,46 @@ def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
     for line in lines:
         assert line.keys() == FIELDS
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"], rel=0.01)
+
+
+WORKER = """
+import sys
+sys.path.insert(0, "{folder}")
+import side_by_side
+ticks = iter(range(100))
+side_by_side.serve(lambda: 10 * (sys.argv[2] == "ours") + next(ticks))
+"""
+
+
+def test_sides_are_measured_in_turn_after_a_warm_up(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import side_by_side
+
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER.format(folder=ROOT / "benchmarks"))
+    found = side_by_side.in_turn(script, ["ours", "peer"], (), rounds=3)
+    assert found == {"ours": [11, 12, 13], "peer": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("name", ["train", "generate"])
+def test_without_the_peer_a_benchmark_says_how_to_get_it(name, tmp_path):
+    code = (
+        "import runpy, sys; sys.modules['torch'] = None; sys.argv.pop(0); runpy.run_path(sys.argv[0], None, '__main__')"
+    )
+    script = ROOT / "benchmarks" / f"{name}.py"
+    environment = {**os.environ, "PYTHONPATH": str(script.parent)}
+    done = subprocess.run([sys.executable, "-c", code, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "the peer is missing: pip install torch==2.13.0"
+
+
+def test_the_training_benchmark_prints_one_json_line_a_measurement():
+    pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch==2.13.0")
+    script = ROOT / "benchmarks" / "train.py"
+    options = ["--json", "--quick", "--rounds", "1", "--only", "rnn-small"]
+    done = subprocess.run([sys.executable, script, *options], check=True, capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["name"] for line in lines] == ["rnn-small", "rnn-small-keras"]
+    for line in lines:
+        assert line.keys() == FIELDS
+        assert line["ratio"] == pytest.approx(line["ours"] / line["peer"], rel=0.01)

@@ -28,6 +28,11 @@ def tests(tmp_path):
     return tmp_path / "tests"
 
 
+def test_an_equation_without_a_label_is_no_part_of_the_next():
+    text = "$$\nx = 1\n$$\n\nand\n\n$$\ny = 2\n$$ (two)"
+    assert equations.labelled(chapter(text)) == {"two": "y = 2"}
+
+
 def test_an_entry_shows_formula_code_counterpart_and_test(tests):
     page = equations.page({"01_sums": chapter()}, tests, "https://example/blob/main")
     assert "{eq}`the-sum` of [01_sums](../notebooks/01_sums.ipynb)" in page

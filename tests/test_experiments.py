@@ -1,11 +1,14 @@
 """Code versions, the machine's description, and numbers on their way into prose."""
 
+import json
+
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from lmtutorial import experiments
+from lmtutorial.errors import InputError
 
 CHAPTER = "from lmtutorial import alpha"
 
@@ -86,3 +89,70 @@ def test_glue_makes_numpy_numbers_plain_so_that_they_can_be_formatted():
     with capture_output() as captured:
         experiments.glue("name", np.float64(0.25))
     assert captured.outputs[0].data == {"application/papermill.record/text/plain": "0.25"}
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def write(results, seed=0, nats=1.5, unit="nat/char"):
+    units = {"nats_per_char": unit} if unit else {}
+    text = {"name": "tiny", "sha256": "0" * 64}
+    return experiments.write_record(
+        results / "x99",
+        {"preset": "small"},
+        seed,
+        {"nats_per_char": nats},
+        units,
+        text,
+        2.5,
+        "from lmtutorial import data",
+    )
+
+
+def test_a_record_says_what_was_run_on_what_and_where(results):
+    record = json.loads(write(results).read_text())
+    assert record["experiment"] == "x99"
+    assert (record["parameters"], record["seed"]) == ({"preset": "small"}, 0)
+    assert (record["metrics"], record["units"]) == ({"nats_per_char": 1.5}, {"nats_per_char": "nat/char"})
+    assert record["code"] == experiments.code_version("from lmtutorial import data")
+    assert record["peak_memory_bytes"] > 10**6
+    assert record.keys() >= {"schema", "data", "versions", "device", "cores", "seconds", "when", "backend"}
+    assert list(record) == sorted(record)
+
+
+def test_records_are_read_as_a_table_with_a_row_each(results):
+    for seed in (0, 1):
+        write(results, seed, nats=1.5 + seed)
+    table = experiments.read_records("x99").sort_values("seed")
+    assert table.nats_per_char.tolist() == [1.5, 2.5]
+    assert set(table.preset) == {"small"}
+
+
+def test_a_record_is_never_written_over(results):
+    before = write(results).read_bytes()
+    with pytest.raises(InputError, match="holds a record of this very run"):
+        write(results, nats=0.1)
+    assert write(results, seed=1).read_bytes() != before
+    assert len(list(results.rglob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(("nats", "unit"), [(float("nan"), "nat/char"), (1.5, None)])
+def test_a_metric_without_a_unit_or_a_value_is_refused(results, nats, unit):
+    with pytest.raises(InputError, match="nats_per_char needs a unit and a finite value"):
+        write(results, nats=nats, unit=unit)
+    assert not list(results.rglob("*.json"))
+
+
+def test_an_experiment_without_records_is_refused(results):
+    with pytest.raises(InputError, match="no records of x98"):
+        experiments.read_records("x98")
+
+
+def test_the_books_own_records_are_whole():
+    for path in experiments.IN_REPOSITORY.rglob("*.json"):
+        record = json.loads(path.read_text("utf-8"))
+        assert record["metrics"].keys() == record["units"].keys(), path
+        assert record["experiment"] == path.parent.name

@@ -264,6 +264,36 @@ def test_bpe_under_256_symbols_is_an_input_error():
         BPETokenizer.train(TEXT, 255)
 
 
+# --- by level
+
+
+@pytest.mark.parametrize(
+    ("level", "kind", "size"), [("char", CharTokenizer, 4), ("byte", ByteTokenizer, 256), ("word", WordTokenizer, 257)]
+)
+def test_a_tokenizer_is_trained_by_its_level(level, kind, size):
+    tokenizer = tokenizers.train(level, "abc abc abc")
+    assert (type(tokenizer), tokenizer.vocab_size) == (kind, size)
+
+
+def test_the_level_of_byte_pairs_names_the_size_of_the_vocabulary():
+    tokenizer = tokenizers.train("bpe:257", "abab ab")
+    assert (type(tokenizer), tokenizer.encode("abab").tolist()) == (BPETokenizer, [256, 256])
+
+
+@pytest.mark.parametrize(("other", "unknown"), [("", False), ("cab", False), ("cabin", True)])
+def test_characters_are_unknown_only_where_another_text_holds_some(other, unknown):
+    tokenizer = tokenizers.train("char", "abc", other)
+    assert (tokenizer.alphabet, tokenizer.unknown) == ("abc", unknown)
+
+
+@pytest.mark.parametrize(
+    "level", ["", "syllable", "char:3", "byte:256", "word:2", "bpe", "bpe:", "bpe:-300", "bpe:1e3"]
+)
+def test_a_level_that_is_none_is_an_input_error(level):
+    with pytest.raises(InputError, match=rf"^there is no level '{level}'; there are char, byte, word and bpe:SIZE"):
+        tokenizers.train(level, "abc")
+
+
 # --- files
 
 

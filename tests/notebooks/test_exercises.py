@@ -91,6 +91,46 @@ class OneNumber(Counting):
         return np.float64(3.0)
 
 
+def states_of(x, W_hh, h, step):
+    """The states that `step` gives, h_0 in front."""
+    H = [h]
+    for row in x:
+        H.append(step(row, H[-1], W_hh))
+    return np.array(H)
+
+
+def tanh_step(row, h, W_hh):
+    return np.tanh(row + h @ W_hh)
+
+
+def way_back(d_H, H, W_hh, times=None, back=1.0, transposed=True, slope=True, shift=0):
+    """Chapter 2's exercise 4, with its mistakes as options."""
+    gradient, d_h = np.zeros_like(W_hh), 0
+    for t in reversed(times or range(len(d_H))):
+        d_a = (d_H[t] + d_h) * (1 - H[t + 1] ** 2 if slope else 1)
+        gradient += H[t + shift].T @ d_a
+        d_h = back * d_a @ (W_hh.T if transposed else W_hh)
+    return gradient
+
+
+def orthogonal(U, rng):
+    return np.linalg.qr(rng.normal(size=(U, U)))[0]
+
+
+def norm_of_all(gradients):
+    return np.sqrt(sum(np.sum(g**2) for g in gradients))
+
+
+def shifted(ids, first, T, by):
+    """Windows that begin `by` tokens late."""
+    return ids[first[:, None] + np.arange(T) + by]
+
+
+def falling(step, peak, warmup, total, shape):
+    """A learning rate that falls as `shape` says after the warm-up."""
+    return peak * (step / warmup if step < warmup else shape((step - warmup) / (total - warmup)))
+
+
 MISTAKES = [
     ("01-perplexity", lambda p: -np.log(p).mean(), "its exponential"),
     ("01-perplexity", lambda p: np.exp(-np.log(p).sum()), "average"),
@@ -127,13 +167,94 @@ MISTAKES = [
     ("01-model", Uniform, "unigram model costs"),
     ("01-model", Unigram, "unigram model costs"),
     ("01-model", OneNumber, "one number a token"),
+    ("02-parameters", lambda V, E, U: E * U + U * U + U + U * V + V, "embedding is missing"),
+    ("02-parameters", lambda V, E, U: V * E + U * U + U + U * V + V, "W_xh is missing"),
+    ("02-parameters", lambda V, E, U: V * E + E * U + U + U * V + V, "W_hh is missing"),
+    ("02-parameters", lambda V, E, U: V * E + E * U + U * U + U + V, "W_yh is missing"),
+    ("02-parameters", lambda V, E, U: V * E + E * U + U * U + U * V, "two biases"),
+    ("02-parameters", lambda V, E, U: V * E + E * U + U * U + U * V + V, "b_h is missing"),
+    ("02-parameters", lambda V, E, U: V * E + E * U + U * U + U * V + U, "b_y is missing"),
+    ("02-parameters", lambda V, E, U: V * E + 4 * (E * U + U * U + U) + U * V + V, "table of shapes"),
+    ("02-distance", 65, "a little more"),
+    ("02-distance", np.log(1e-3) / np.log(0.9), "round up"),
+    ("02-distance", 65.2, "whole number"),
+    ("02-distance", 30, "should be below"),
+    ("02-distance", 100, "the first k"),
+    ("02-states", lambda x, W, h: states_of(x, W, h, tanh_step), "One state too many"),
+    ("02-states", lambda x, W, h: states_of(x, W, h, tanh_step)[-1], "Only the last state"),
+    ("02-states", lambda x, W, h: np.tanh(x + h @ W), "starts from h_0"),
+    ("02-states", lambda x, W, h: states_of(x, W.T, h, tanh_step)[1:], "transposed"),
+    ("02-states", lambda x, W, h: states_of(x, W, h, lambda row, h, W: row + h @ W)[1:], "linear network"),
+    ("02-states", lambda x, W, h: np.tanh(x), "not used at all"),
+    ("02-states", lambda x, W, h: 2 * states_of(x, W, h, tanh_step)[1:], "numbers are not"),
+    ("02-states", lambda x, W, h: x[0, 0], "shape"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, times=range(len(d_H) - 1)), "last time step"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, times=range(1, len(d_H))), "first time step"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, back=0.0), "from the next step is missing"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, transposed=False), "W_hh is transposed"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, slope=False), "slope of tanh"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, shift=1), "state *before*"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W).T, "result is transposed"),
+    ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W) / len(d_H), "central differences"),
+    ("02-clip", lambda gradients, limit: [g * limit / np.linalg.norm(g) for g in gradients], "direction changed"),
+    ("02-clip", lambda gradients, limit: [np.clip(g, -limit, limit) for g in gradients], "direction changed"),
+    ("02-clip", lambda gradients, limit: gradients, "nothing was scaled"),
+    ("02-clip", lambda gradients, limit: [g * limit / norm_of_all(gradients) ** 2 for g in gradients], "root"),
+    ("02-clip", lambda gradients, limit: [g * limit / norm_of_all(gradients) for g in gradients], "stays as it is"),
+    ("02-clip", lambda gradients, limit: [g / max(1, norm_of_all(gradients)) for g in gradients], "another limit"),
+    ("02-clip", lambda gradients, limit: gradients[0], "as many arrays"),
+    ("02-clip", lambda gradients, limit: [g / 3 for g in gradients], "should be the limit"),
+    ("02-forget-bias", 0.5 ** (1 / 100), "That is the gate"),
+    ("02-forget-bias", -4.965, "The sign"),
+    ("02-forget-bias", 0, "after *one* step"),
+    ("02-forget-bias", 2.156, "natural logarithm"),
+    ("02-forget-bias", 3, "of the cell is left"),
+    ("02-survive", lambda U, rng: 2 * np.eye(U), "explodes"),
+    ("02-survive", orthogonal, "vanishes"),
+    ("02-survive", lambda U, rng: rng.normal(size=(U, U)) / np.sqrt(U), "vanishes"),
+    ("02-survive", lambda U, rng: 1.1 * np.eye(U), "explodes"),
+    ("02-survive", lambda U, rng: np.ones(U), "shape"),
+    ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 + 512 * 5_000, "output layer has a bias"),
+    ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 * 5_000 + 5_000, "recurrent layer has a bias"),
+    ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 * 5_000, "biases are missing"),
+    ("04-parameters", 5_000 * 128 + 128 * 512 + 512 + 512 * 5_000 + 5_000, "recurrent matrix"),
+    ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 1024 + 512 * 5_000 + 5_000, "One bias"),
+    ("04-parameters", 1_000_000, "is not it"),
+    ("04-loss", np.log2(10_000), "bits"),
+    ("04-loss", 4.0, "natural one"),
+    ("04-loss", 10_000, "perplexity"),
+    ("04-loss", 0, "equally likely"),
+    ("04-windows", lambda ids, first, T: ids[first[:, None] + np.arange(T)], "Two arrays"),
+    ("04-windows", lambda ids, first, T: (ids[first[:, None] + np.arange(T)],) * 2, "are the same"),
+    ("04-windows", lambda ids, first, T: 2 * (ids[first[:, None] + np.arange(T + 1)],), "shape"),
+    ("04-windows", lambda ids, first, T: 2 * (ids[first[:, None] + np.arange(1, T + 1)],), "should be ids"),
+    ("04-windows", lambda ids, first, T: (shifted(ids, first, T, 0), shifted(ids, first, T, -1)), "behind"),
+    ("04-windows", lambda ids, first, T: (shifted(ids, first, T, 0), shifted(ids, first, T, 0) + 2), "after it"),
+    ("04-schedule", lambda step, peak, warmup, total: peak, "start at 0"),
+    ("04-schedule", lambda step, peak, warmup, total: peak * min(1, step / warmup) ** 2, "Half way through"),
+    ("04-schedule", lambda step, peak, warmup, total: peak * step / warmup, "should be 0"),
+    ("04-schedule", lambda *a: falling(*a, lambda done: np.cos(np.pi * done)), "add 1 and divide"),
+    ("04-schedule", lambda *a: falling(*a, lambda done: 1 - 0.5 * done), "should be 0"),
+    ("04-schedule", lambda *a: falling(*a, lambda done: 1 - done**2), "Half way down"),
+    ("04-top-p", lambda q, p: np.where(q >= 0.4, 1.0, 0.0), "crosses p"),
+    ("04-top-p", lambda q, p: np.where(q >= 0.3, q, 0.0), "sum to 1 again"),
+    ("04-top-p", lambda q, p: q, "should be left"),
+    ("04-top-p", lambda q, p: np.sort(q), "should be left"),
+    ("04-top-p", lambda q, p: q[:3], "shape"),
+    ("04-top-p", lambda q, p: q.fill(0.2) or q, "work on a copy"),
+    ("04-model", ({"cell": "cnn"}, {}), "no cell 'cnn'"),
+    ("04-model", ({"heads": 2}, {}), "heads"),
+    ("04-model", ({"units": 1000}, {}), "parameters; 100,000"),
+    ("04-model", ({"units": 8}, {}), "2000 steps are too many"),
+    ("04-model", ({"units": 8}, {"steps": 10, "batch": 64}), "4,096 tokens"),
+    ("04-model", ({"units": 8}, {"steps": 1}), "the bigram model"),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # 0/0 is one of the mistakes
 @pytest.mark.parametrize(("name", "answer", "hint"), MISTAKES)
 def test_a_typical_mistake_is_named(name, answer, hint, corpus):
-    found = exercises.check(name, answer, **({"corpus": corpus} if name == "01-order" else {}))
+    found = exercises.check(name, answer, **({"corpus": corpus} if name in ("01-order", "04-model") else {}))
     assert not found.passed
     assert hint in found.message
     assert str(found).startswith("✗ ")
