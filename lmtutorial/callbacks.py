@@ -76,7 +76,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Show a run: a bar on a terminal, and a line for every pass over the validation text.
+    """Show a run: a bar on a terminal, and on standard output a line for every pass over the validation text.
 
     Args:
         steps: of the whole run.
@@ -104,9 +104,9 @@ class Progress(keras.callbacks.Callback):
         tqdm.write(
             f"step {logs['step']:>6,.0f} of {self.steps:,}   loss {logs['loss']:.4f}   "
             f"validation {logs['val_loss']:.4f} nats, {logs['bits_per_char']:.3f} bits/char   "
-            f"{logs['tokens_per_second']:,.0f} tokens/s   {logs['seconds']:,.0f} s",
-            file=sys.stderr,
+            f"{logs['tokens_per_second']:,.0f} tokens/s   {logs['seconds']:,.0f} s"
         )
+        sys.stdout.flush()
 
     def on_train_end(self, logs: dict | None = None):
         if self.bar is not None:

@@ -53,7 +53,7 @@ PRESETS = {
         "the article's RNNModel: vocabulary 10,000, embedding 256, SimpleRNN of 1,024 units, batch 64",
         "rnn",
         {"cell": "rnn", "embedding": 256, "units": 1024},
-        TrainingConfig(steps=1000, batch=64, context=64, learning_rate=1e-3, evaluate_every=100),
+        TrainingConfig(steps=300, batch=64, context=64, learning_rate=1e-3, evaluate_every=50),
         "shakespeare",
         "bpe:10000",
     ),

@@ -48,7 +48,7 @@ def run_python():
 
     def run(code, *arguments, times=1, env=None):
         processes = [start_python(code, *arguments, env=env) for _ in range(times)]
-        return [(output, errors, p.returncode) for p in processes for output, errors in [p.communicate(timeout=120)]]
+        return [(output, errors, p.returncode) for p in processes for output, errors in [p.communicate(timeout=300)]]
 
     return run
 

@@ -83,13 +83,6 @@ def test_nothing_is_pickled():
     assert not [path for path in PACKAGE.rglob("*.py") if "pickle" in path.read_text("utf-8")]
 
 
-def test_the_same_weights_are_the_same_file(folder, model):
-    _, note = checkpoints.read(folder / BEST)
-    before = (folder / BEST).read_bytes()
-    checkpoints.save(folder / BEST, model.variables, note)
-    assert (folder / BEST).read_bytes() == before
-
-
 def test_what_cannot_be_written_leaves_the_old_file(folder, model):
     before = (folder / BEST).read_bytes()
     with pytest.raises(TypeError):

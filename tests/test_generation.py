@@ -110,6 +110,10 @@ def test_top_p_keeps_the_shortest_list_of_the_likeliest_that_reaches_p(logits, p
     assert probabilities[: kept.sum() - 1].sum() < p + 1e-9
 
 
+def test_top_p_keeps_no_more_than_it_needs():
+    assert top_p(0.5)(np.zeros(2), ()).tolist() == [0, -np.inf]
+
+
 @pytest.mark.parametrize("spread", [1, 5, 40])
 def test_top_p_of_1_keeps_everything(spread):
     logits = np.random.default_rng(0).normal(0, spread, size=1000).astype(np.float32)
