@@ -63,6 +63,9 @@ class Worker:
 
     def measure(self) -> float:
         print("go", file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def answer(self) -> float:
         if not (answer := self.process.stdout.readline()):
             sys.exit(f"{' '.join(self.process.args)} ended with code {self.process.wait()}")
         return float(answer)
@@ -75,6 +78,8 @@ class Worker:
 def in_turn(script: str, sides: Iterable[str], arguments: tuple, rounds: int) -> dict[str, list[float]]:
     """Return what each side measured, round by round; `script --serve SIDE *arguments` is the process of a side."""
     workers = {side: Worker(script, "--serve", side, *arguments) for side in sides}
+    for worker in workers.values():
+        worker.answer()  # all are warm before any is measured
     measured = [{side: worker.measure() for side, worker in workers.items()} for _ in range(rounds)]
     for worker in workers.values():
         worker.close()
@@ -91,8 +96,8 @@ def add_options(parser: argparse.ArgumentParser, quick: str) -> None:
 
 
 def serve(measure: Callable[[], float]) -> None:
-    """Print a measurement for every line that arrives, after one that nobody asked for has warmed everything up."""
-    measure()
+    """Print a measurement for every line that arrives, and before that one that warms everything up."""
+    print(measure(), flush=True)
     for _ in sys.stdin:
         print(measure(), flush=True)
 
