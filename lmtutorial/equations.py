@@ -75,6 +75,8 @@ def page(chapters: dict[str, nbformat.NotebookNode], tests: Path, source: str) -
         _refuse(equations.keys() - cells.keys(), f"of {name} has no cell that computes it (tagged equation-LABEL)")
         _refuse(cells.keys() - equations.keys(), f"is the tag of a cell of {name}, but labels nothing there")
         _refuse(equations.keys() - holding.keys(), f"of {name} has no test marked with it")
+        if not equations:
+            continue
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
         parts.append(f"## {title}")
         for code, together in itertools.groupby(equations, key=cells.__getitem__):
