@@ -13,7 +13,6 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from statistics import median
 
 import side_by_side
 
@@ -83,23 +82,10 @@ def lines(options: argparse.Namespace) -> Iterator[dict]:
     for name in SIZES:
         if not name.startswith(options.only):
             continue
-        found = side_by_side.in_turn(__file__, SIDES, (name, length), options.rounds)
-        best = max(("eager", "compiled"), key=lambda side: median(found[side]))
+        found, best = side_by_side.against_pytorch(__file__, SIDES, (name, length), options)
         pair = found["ours"], found[best]
         yield side_by_side.line(name, pair, "chars/s", f"torch {version('torch')} {best}", more_is_better=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    side_by_side.add_options(parser, quick="300 characters instead of 2,000, two rounds: within a minute")
-    options = parser.parse_args()
-    if options.serve:
-        serve(*options.serve)
-        return
-    options.rounds = options.rounds or (2 if options.quick else 7)
-    side_by_side.needs("torch", "pip install torch==2.13.0")
-    side_by_side.show(lines(options), options.json)
-
-
 if __name__ == "__main__":
-    main()
+    side_by_side.main(__doc__, "300 characters instead of 2,000, PyTorch eager only: within a minute", serve, lines)

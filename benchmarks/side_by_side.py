@@ -86,13 +86,31 @@ def in_turn(script: str, sides: Iterable[str], arguments: tuple, rounds: int) ->
     return {side: [figures[side] for figures in measured] for side in workers}
 
 
-def add_options(parser: argparse.ArgumentParser, quick: str) -> None:
-    """Add the options of a benchmark whose sides are workers."""
+def against_pytorch(
+    script: str, sides: Iterable[str], arguments: tuple, options: argparse.Namespace
+) -> tuple[dict[str, list[float]], str]:
+    """Return what `in_turn` returns, and the faster of `eager` and `compiled`; `--quick` spares the latter."""
+    found = in_turn(script, [s for s in sides if not (options.quick and s == "compiled")], arguments, options.rounds)
+    return found, max(found.keys() & {"eager", "compiled"}, key=lambda side: median(found[side]))
+
+
+def main(
+    description: str, quick: str, serve_side: Callable[..., None], lines: Callable[[argparse.Namespace], Iterable[dict]]
+) -> None:
+    """Run a benchmark against PyTorch whose sides are workers; `quick` says what `--quick` does."""
+    parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument("--rounds", type=int, help="of which medians are taken (default 7)")
+    parser.add_argument("--rounds", type=int, help="of which medians are taken (default 7, quick 2)")
     parser.add_argument("--only", default="", metavar="PREFIX", help="measure only lines whose names begin so")
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve_side(*options.serve)
+        return
+    options.rounds = options.rounds or (2 if options.quick else 7)
+    needs("torch", "pip install torch==2.13.0")
+    show(lines(options), options.json)
 
 
 def serve(measure: Callable[[], float]) -> None:

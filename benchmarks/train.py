@@ -16,7 +16,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from statistics import median
 
 import numpy as np
 import side_by_side
@@ -120,8 +119,7 @@ def lines(options: argparse.Namespace) -> Iterator[dict]:
         name = f"{cell}-{size}"
         if not name.startswith(options.only):
             continue
-        found = side_by_side.in_turn(__file__, SIDES, (cell, size), options.rounds)
-        best = max(("eager", "compiled"), key=lambda side: median(found[side]))
+        found, best = side_by_side.against_pytorch(__file__, SIDES, (cell, size), options)
         for suffix, side, peer in [
             ("", best, f"torch {version('torch')} {best}"),
             ("-keras", "keras", f"keras.layers {version('keras')}"),
@@ -130,17 +128,5 @@ def lines(options: argparse.Namespace) -> Iterator[dict]:
             yield side_by_side.line(name + suffix, pair, "tokens/s", peer, more_is_better=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    side_by_side.add_options(parser, quick="the small sizes only, two rounds: within some minutes")
-    options = parser.parse_args()
-    if options.serve:
-        serve(*options.serve)
-        return
-    options.rounds = options.rounds or (2 if options.quick else 7)
-    side_by_side.needs("torch", "pip install torch==2.13.0")
-    side_by_side.show(lines(options), options.json)
-
-
 if __name__ == "__main__":
-    main()
+    side_by_side.main(__doc__, "the small sizes only, PyTorch eager only: within a minute", serve, lines)
