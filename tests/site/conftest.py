@@ -23,7 +23,7 @@ def pages(tmp_path_factory):
     if folder := os.environ.get("LMTUTORIAL_SITE_FOLDER"):
         return Path(folder)
     root = tmp_path_factory.mktemp("book")
-    for name in ("book", "notebooks"):
+    for name in ("book", "notebooks", "tests"):
         shutil.copytree(ROOT / name, root / name)
     for name in ("_config.yml", "CONTRIBUTING.md", "requirements.lock"):
         shutil.copy(ROOT / name, root)
