@@ -27,7 +27,7 @@ def test_a_page_loads_without_complaint_and_asks_no_other_host(visit, name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_every_formula_is_set(visit, name):
     page = visit(name).page
-    assert page.locator("mjx-container").count() > 20
+    assert page.locator("mjx-container").count() > 5
     assert page.locator("mjx-merror").count() == 0
 
 
@@ -132,6 +132,6 @@ def test_solutions_are_folded_until_asked_for(visit, name):
 def test_every_figure_is_described_and_every_quoted_number_is_there(visit, name):
     page = visit(name).page
     alts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
-    assert len(alts) >= 5
+    assert len(alts) == (ROOT / name).with_suffix(".ipynb").read_text("utf-8").count("plt.subplots")
     assert all(len(alt) > 40 for alt in alts)
     assert "glue:" not in page.locator("article").inner_text()
