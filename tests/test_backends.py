@@ -1,6 +1,5 @@
 """What holds on TensorFlow holds on JAX, where TensorFlow cannot even be imported."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -11,8 +10,6 @@ from lmtutorial.tokenizers import CharTokenizer
 LETTERS = CharTokenizer("abcde")
 IDS = np.random.default_rng(0).integers(LETTERS.vocab_size, size=(2, 12))
 ON_JAX = "import sys; sys.modules['tensorflow'] = None\n"
-
-pytestmark = pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is JAX")
 
 
 def test_jax_reads_the_weights_and_gives_the_same_logits_and_costs(run_python, tmp_path):
