@@ -1,14 +1,20 @@
-"""Training speed of SimpleRNN, GRU and LSTM language models: tokens a second against PyTorch and Keras' own layers.
+"""Training speed of recurrent language models and GPTs: tokens a second against PyTorch and Keras' own layers.
 
     python benchmarks/train.py [--json] [--quick] [--rounds N] [--only PREFIX]
 
-Needs PyTorch beside the book's environment: pip install torch==2.13.0 (a CPU build).
+Needs PyTorch beside the book's environment: pip install torch==2.13.0 (a CPU build), and for the GPTs transformers.
 
 All sides train the same model (embedding, one recurrent layer, softmax over the vocabulary) on random windows with
 AdamW and the gradient clipped to norm 1; a step includes drawing the batch. `…-article` has the article's sizes
 (embedding 256, 1,024 units, context 64, batch 64, vocabulary 10,000), `…-small` 128 units and 65 symbols. PyTorch is
 measured eager and compiled, and the faster of the two is the peer. `…-keras` has `keras.layers` in the peer's place,
 compiled by XLA like ours. Each side is a process of its own; they are measured in turn.
+
+The GPTs have GPT-2's architecture and 65 symbols: `gpt-small` has the size of the preset `nanogpt-cpu` (4 layers,
+4 heads, width 128, context 64, batch 12), `gpt-medium` has 6 layers, 8 heads, width 256, context 256, batch 16. The
+peer is Hugging Face's GPT-2 with PyTorch's fused attention, eager or compiled. `…-flops` has the model's floating-point
+operations a second (`costs.training_flops`) beside the rate of products of 2,048 × 2,048 matrices in the same
+framework: `ratio` is the share.
 """
 
 import argparse
@@ -26,6 +32,10 @@ SIZES = {  # embedding, units, vocabulary, steps a measurement
     "article": (256, 1024, 10_000, 2),
 }
 BATCH, CONTEXT = 64, 64
+GPTS = {  # configuration, batch, steps a measurement
+    "gpt-small": ({"layers": 4, "heads": 4, "width": 128, "context": 64}, 12, 20),
+    "gpt-medium": ({"layers": 6, "heads": 8, "width": 256, "context": 256}, 16, 2),
+}
 
 
 def ours(cell: str, size: str) -> Callable[[], None]:
@@ -94,6 +104,59 @@ def pytorch(cell: str, size: str, compiled: bool) -> Callable[[], None]:
     return step
 
 
+def our_gpt(name: str) -> Callable[[], None]:
+    from lmtutorial.gpt import GPT, GPTConfig
+    from lmtutorial.training import Trained, TrainingConfig, Windows
+
+    shape, batch, _ = GPTS[name]
+    config = TrainingConfig(batch=batch, context=shape["context"], learning_rate=1e-3)
+    trained = Trained(GPT(GPTConfig(65, **shape)), config)
+    windows = Windows(np.random.default_rng(0).integers(65, size=100_000), config)
+    steps = itertools.count()
+    return lambda: trained.train_on_batch(*windows[next(steps)])
+
+
+def hugging_face(name: str, compiled: bool) -> Callable[[], None]:
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape, batch, _ = GPTS[name]
+    config = GPT2Config(
+        vocab_size=65,
+        n_positions=shape["context"],
+        n_embd=shape["width"],
+        n_layer=shape["layers"],
+        n_head=shape["heads"],
+        resid_pdrop=0,
+        embd_pdrop=0,
+        attn_pdrop=0,
+        bos_token_id=0,
+        eos_token_id=0,
+        attn_implementation="sdpa",
+    )
+    model = GPT2LMHeadModel(config)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    model = torch.compile(model) if compiled else model
+
+    def step() -> None:
+        ids = torch.randint(65, (batch, shape["context"] + 1))
+        logits = model(ids[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def products() -> Callable[[], None]:
+    import keras
+
+    matrix = keras.random.normal((2048, 2048))
+    return lambda: np.asarray(keras.ops.matmul(matrix, matrix))
+
+
 SIDES = {
     "ours": ours,
     "keras": keras_layers,
@@ -102,14 +165,27 @@ SIDES = {
 }
 
 
-def serve(side: str, cell: str, size: str) -> None:
-    step, steps = SIDES[side](cell, size), SIZES[size][3]
+GPT_SIDES = {
+    "ours": our_gpt,
+    "eager": lambda name: hugging_face(name, compiled=False),
+    "compiled": lambda name: hugging_face(name, compiled=True),
+}
+
+
+def serve(side: str, name: str, size: str = "") -> None:
+    if side == "products":  # so many operations
+        step, steps, items = products(), 5, 2 * 2048**3
+    elif name in GPTS:
+        (shape, batch, steps), step = GPTS[name], GPT_SIDES[side](name)
+        items = batch * shape["context"]
+    else:
+        step, steps, items = SIDES[side](name, size), SIZES[size][3], BATCH * CONTEXT
 
     def measure() -> float:
         start = time.perf_counter()
         for _ in range(steps):
             step()
-        return steps * BATCH * CONTEXT / (time.perf_counter() - start)
+        return steps * items / (time.perf_counter() - start)
 
     side_by_side.serve(measure)
 
@@ -126,7 +202,24 @@ def lines(options: argparse.Namespace) -> Iterator[dict]:
         ]:
             pair = found["ours"], found[side]
             yield side_by_side.line(name + suffix, pair, "tokens/s", peer, more_is_better=True)
+    for name in ("gpt-small",) if options.quick else GPTS:
+        if name.startswith(options.only):
+            yield from gpt_lines(name, options)
+
+
+def gpt_lines(name: str, options: argparse.Namespace) -> Iterator[dict]:
+    from lmtutorial import costs
+    from lmtutorial.gpt import GPTConfig
+
+    side_by_side.needs("transformers", "pip install transformers")
+    found, best = side_by_side.against_pytorch(__file__, [*GPT_SIDES, "products"], (name,), options)
+    peer = f"transformers {version('transformers')}, torch {version('torch')} {best}"
+    yield side_by_side.line(name, (found["ours"], found[best]), "tokens/s", peer, more_is_better=True)
+    shape = GPTS[name][0]
+    each = costs.training_flops(GPTConfig(65, **shape), shape["context"]) / shape["context"]
+    rates = [rate * each / 1e9 for rate in found["ours"]], [rate / 1e9 for rate in found["products"]]
+    yield side_by_side.line(f"{name}-flops", rates, "GFLOP/s", "products of matrices", more_is_better=True)
 
 
 if __name__ == "__main__":
-    side_by_side.main(__doc__, "the small sizes only, PyTorch eager only: within a minute", serve, lines)
+    side_by_side.main(__doc__, "the small sizes only, PyTorch eager only: within two minutes", serve, lines)

@@ -6,7 +6,8 @@ package costs nothing and sets nothing.
 ======================  =======================================================================
 ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tokenizers`` · ``ngram``:
                         texts, ids, counts; no Keras
-models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn``: ``keras.ops`` only
+models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
+                        ``costs``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
                         ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·

@@ -23,7 +23,7 @@ def compiled(model: keras.Model, function: Callable) -> Callable:
 
     import tensorflow as tf
 
-    traced, by_shape = tf.function(function, jit_compile=True), {}
+    traced, by_shape = tf.function(function, jit_compile=True, autograph=False), {}
 
     def call(*tensors):
         tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]

@@ -19,10 +19,11 @@ import safetensors.numpy
 from lmtutorial import tokenizers
 from lmtutorial.errors import InputError
 from lmtutorial.files import read_bytes, write_atomically
+from lmtutorial.gpt import GPT, GPTConfig
 from lmtutorial.neural import NeuralLM
 from lmtutorial.rnn import RNNLM, RNNConfig
 
-KINDS = {"rnn": (RNNConfig, RNNLM)}  # a model's name, its configuration and its class
+KINDS = {"rnn": (RNNConfig, RNNLM), "gpt": (GPTConfig, GPT)}  # a model's name, its configuration and its class
 LAST, BEST, TOKENIZER = "last.safetensors", "best.safetensors", "tokenizer.json"
 
 

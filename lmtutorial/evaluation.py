@@ -111,25 +111,29 @@ def evaluate(model: LanguageModel, tokenizer: Tokenizer, text: str) -> Evaluatio
 def check(model: LanguageModel, seed: int = 0) -> None:
     """Refuse a model whose scores are not those of a language model.
 
-    Tried after 0, 1 and 16 random tokens, with every possible next token: their probabilities must sum to 1 within
-    1e-4, and the scores of the tokens before must not change by more than 1e-4 nats with it. Takes 3 V scores.
+    Tried after 0, 1 and 16 random tokens, with every possible next token and one more behind it: their probabilities
+    must sum to 1 within 1e-4, and the scores of the tokens before must not change by more than 1e-4 nats with them.
+    Takes 3 V scores.
 
     Raises:
         InputError: one of the two fails; the message gives the numbers.
     """
-    text = np.random.default_rng(seed).integers(model.vocab_size, size=16)
+    text = np.random.default_rng(seed).integers(model.vocab_size, size=17)
+    tried = {}
     for length in (0, 1, 16):
-        costs = np.array([model.score(np.append(text[:length], token)) for token in range(model.vocab_size)])
-        total = float(np.exp(-costs[:, -1]).sum())
-        if not abs(total - 1) < 1e-4:
-            raise InputError(f"not a language model: after {length} tokens the probabilities sum to {total:.6g}, not 1")
-        moved = ~np.isclose(costs[:, :-1], costs[0, :-1], rtol=0, atol=1e-4)
+        texts = (np.append(text[:length], (token, text[-1])) for token in range(model.vocab_size))
+        tried[length] = costs = np.array([model.score(ids) for ids in texts])
+        moved = ~np.isclose(costs[:, :length], costs[0, :length], rtol=0, atol=1e-4, equal_nan=True)
         if moved.any():
             other, place = np.argwhere(moved)[0]
             raise InputError(
                 f"the model looks ahead: token {place} costs {costs[0, place]:.4f} nats, "
                 f"but {costs[other, place]:.4f} after a change to token {length}"
             )
+    for length, costs in tried.items():
+        total = float(np.exp(-costs[:, length]).sum())
+        if not abs(total - 1) < 1e-4:
+            raise InputError(f"not a language model: after {length} tokens the probabilities sum to {total:.6g}, not 1")
 
 
 def block_sums(values: np.ndarray, size: int) -> np.ndarray:

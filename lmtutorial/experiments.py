@@ -95,6 +95,7 @@ def write_record(
     metrics: dict[str, float],
     units: dict[str, str],
     data: dict[str, str],
+    protocol: dict[str, Any],
     seconds: float,
     source: str,
 ) -> Path:
@@ -107,6 +108,8 @@ def write_record(
         metrics: what was measured.
         units: of each metric.
         data: name and SHA-256 of the text.
+        protocol: how a text was scored: the model's `window`, the `stride` from one to the next, and whether a state is
+            carried along instead.
         seconds: that the run took.
         source: Python that ran; with the modules it imports it makes the code version.
 
@@ -127,6 +130,7 @@ def write_record(
         "metrics": metrics,
         "units": units,
         "data": data,
+        "protocol": protocol,
         "versions": {"python": where["python"]} | where["versions"],
         "backend": sys.modules["keras"].backend.backend() if "keras" in sys.modules else None,
         "device": where["device"],

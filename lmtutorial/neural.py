@@ -23,7 +23,14 @@ class NeuralLM(keras.Model):
     Args:
         vocab_size: V.
         name: of the Keras model, and of its weights in a file.
+
+    Attributes:
+        window: the most tokens that it looks at; None: its state carries any number along.
+        stride: tokens from one window to the next where a text is longer.
     """
+
+    window: int | None = None
+    stride: int | None = None
 
     def __init__(self, vocab_size: int, name: str):
         super().__init__(name=name)
@@ -50,6 +57,13 @@ class NeuralLM(keras.Model):
         state, logits = self.advance(state, [token])
         return state, logits[0]
 
+    def read(self, ids: Sequence[int]) -> tuple[State, np.ndarray]:
+        """Return the state of one sequence after the tokens `ids`, and the logits (V,) of the next."""
+        state, logits = self.start()
+        for token in ids:
+            state, logits = self.step(state, token)
+        return state, logits
+
     def advance(self, state: State, tokens: Sequence[int]) -> tuple[State, np.ndarray]:
         """Return the state of B sequences after a token (B,) each, and the logits (B, V) of the next."""
         logits, *state = self._step(np.asarray(tokens, dtype=np.int32)[:, None], *state)
@@ -66,7 +80,7 @@ class NeuralLM(keras.Model):
     @cached_property
     def _step(self):
         def step(ids, *state):
-            logits, state = self(ids, state)
+            logits, state = self(ids, state or None)
             return logits[:, -1], *state
 
         return compiled(self, step)
@@ -76,7 +90,7 @@ class NeuralLM(keras.Model):
         """Compiled: the costs (B, T) of `targets` after each of `ids`, both (B, T), and the state after the last."""
 
         def costs(ids, targets, *state):
-            logits, state = self(ids, state)
+            logits, state = self(ids, state or None)
             chosen = ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
             return ops.logsumexp(logits, axis=-1) - chosen, *state
 

@@ -57,6 +57,62 @@ PRESETS = {
         "shakespeare",
         "bpe:10000",
     ),
+    "nanogpt-cpu": Preset(
+        "nanoGPT's small GPT by character: learned positions, LayerNorm, GELU, AdamW; 0.8 million parameters",
+        "gpt",
+        {"bias": False},
+        TrainingConfig(learning_rate=3e-3),
+    ),
+    "laptop": Preset(
+        "the same size and tokens with what was found since: rotary positions, normalised queries and keys, Muon, …",
+        "gpt",
+        {
+            "positions": "rotary",
+            "qk_norm": True,
+            "norm": "rms",
+            "mlp": "relu2",
+            "bias": False,
+            "zero_outputs": True,
+        },
+        TrainingConfig(optimizer="muon"),
+    ),
+    "nanogpt-gpu": Preset(
+        "nanoGPT's GPT for one GPU by character: 10.7 million parameters",
+        "gpt",
+        {"context": 256, "layers": 6, "heads": 6, "width": 384, "bias": False, "dropout": 0.2},
+        TrainingConfig(steps=5000, batch=64, context=256, learning_rate=1e-3, evaluate_every=250),
+    ),
+    "article-transformer": Preset(
+        "the article's TransformerModel: vocabulary 10,000, embedding 256, 6 layers, 8 heads of 64, width 1,024",
+        "gpt",
+        {
+            "layers": 6,
+            "heads": 8,
+            "head_width": 64,
+            "width": 1024,
+            "hidden": 1024,
+            "embedding": 256,
+            "positions": "sinusoidal",
+            "mlp": "relu",
+            "norm_first": False,
+            "epsilon": 1e-6,
+            "tie_embeddings": False,
+            "dropout": 0.1,
+        },
+        TrainingConfig(steps=300, batch=64, context=64, learning_rate=3e-4, evaluate_every=150),
+        "shakespeare",
+        "bpe:10000",
+    ),
+    "gpt2": Preset(
+        "GPT-2's smallest shape, by word parts: 124 million parameters",
+        "gpt",
+        {"context": 1024, "layers": 12, "heads": 12, "width": 768},
+        TrainingConfig(
+            steps=2000, batch=32, context=1024, learning_rate=6e-4, precision="mixed_bfloat16", accumulate=4
+        ),
+        "shakespeare",
+        "bpe:50257",
+    ),
 }
 
 

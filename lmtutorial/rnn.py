@@ -165,7 +165,7 @@ class RNNLM(NeuralLM):
 
     def _logits(self, x):
         kernel = ops.transpose(self.embedding) if self.config.tie_embeddings else self.output_kernel
-        return ops.matmul(x, kernel) + self.output_bias
+        return ops.cast(ops.matmul(x, kernel) + self.output_bias, "float32")
 
     def score(self, ids: np.ndarray) -> np.ndarray:
         """Return the cost in nats of each of the (T,) tokens given the tokens before it, shape (T,).

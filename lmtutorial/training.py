@@ -1,4 +1,4 @@
-"""Training: seeded windows of one integer array, AdamW on a warmed-up cosine, Keras callbacks, and a run that resumes.
+"""Training: seeded windows of one array of tokens, AdamW or Muon on a warmed-up cosine, and a run that resumes.
 
 The batch of step i depends on the seed and on i alone, so that a run killed at any moment ends, when it goes on from
 its last checkpoint, with the weights of a run that was never disturbed.
@@ -8,7 +8,8 @@ import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from lmtutorial.callbacks import Checkpoint, Progress
 from lmtutorial.errors import InputError
 from lmtutorial.neural import NeuralLM
 from lmtutorial.tokenizers import Tokenizer
+
+BETA_2 = 0.99  # of AdamW: nanoGPT's for small batches
+CHOICES = {"optimizer": ("adamw", "muon"), "precision": ("float32", "mixed_bfloat16", "mixed_float16")}
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,12 @@ class TrainingConfig:
         learning_rate: the highest, reached after `warmup` steps, then falling on a half cosine to `final_rate` of it.
         warmup: steps.
         final_rate: share of the learning rate at the end.
-        weight_decay: of AdamW, on matrices only.
+        optimizer: `adamw` (Loshchilov and Hutter 2019), or `muon` (Jordan et al. 2024), which makes the updates of the
+            matrices between embedding and output orthogonal and leaves the rest to AdamW.
+        weight_decay: times the learning rate, the share that a step takes off every matrix; norms and biases keep all.
         clip: the norm that the gradient of all weights together is scaled down to (Pascanu et al. 2013).
+        precision: `float32`; or `mixed_bfloat16` or `mixed_float16`: weights in 32 bits, products in 16.
+        accumulate: parts that a batch is computed in, one after the other, so that less memory is needed.
         stateful: read the text in order and carry the state from window to window, instead of windows drawn anywhere.
         evaluate_every: steps from one pass over the validation text, and checkpoint, to the next.
         patience: stop after so many of those passes without a lower loss; 0 never stops.
@@ -50,15 +58,18 @@ class TrainingConfig:
     learning_rate: float = 4e-3
     warmup: int = 100
     final_rate: float = 0.1
+    optimizer: str = "adamw"
     weight_decay: float = 0.1
     clip: float = 1.0
+    precision: str = "float32"
+    accumulate: int = 1
     stateful: bool = False
     evaluate_every: int = 500
     patience: int = 0
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch", "context", "evaluate_every"):
+        for name in ("steps", "batch", "context", "accumulate", "evaluate_every"):
             if not getattr(self, name) >= 1:
                 raise InputError(f"{name} must be at least 1; got {getattr(self, name)}")
         for name in ("learning_rate", "clip"):
@@ -71,6 +82,13 @@ class TrainingConfig:
             raise InputError(f"seed must be less than 2**32; got {self.seed}")
         if not 0 <= self.final_rate <= 1:
             raise InputError(f"final_rate must be between 0 and 1; got {self.final_rate}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"there is no {name} {getattr(self, name)!r}; there are {', '.join(choices)}")
+        if self.batch % self.accumulate:
+            raise InputError(f"a batch of {self.batch} windows cannot be computed in {self.accumulate} equal parts")
+        if self.stateful and self.accumulate > 1:
+            raise InputError("a state that is carried along needs the whole batch at once: accumulate must be 1")
 
 
 class Windows:
@@ -111,10 +129,20 @@ class Windows:
 
 
 class Trained(keras.Model):
-    """A language model as Keras' training wants it: logits only; the state, if carried along, in variables."""
+    """A language model as Keras' training wants it: logits only; the state, if carried along, in variables.
+
+    Raises:
+        InputError: the windows of the training do not fit in the model's.
+    """
 
     def __init__(self, model: NeuralLM, config: TrainingConfig):
-        super().__init__(name="training")
+        super().__init__(name="training", dtype=config.precision)
+        if model.window and config.stateful:
+            raise InputError("the state of this model has room for one window: it cannot be trained with stateful")
+        if model.window and config.context > model.window:
+            raise InputError(
+                f"a context of {config.context} tokens does not fit in the model's window of {model.window}"
+            )
         self.model = model
         self.state = []
         if config.stateful:
@@ -123,7 +151,8 @@ class Trained(keras.Model):
                 for i, part in enumerate(model.initial_state(config.batch))
             ]
         self.built = True
-        self.compile(optimizer(config), keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=True)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.compile(optimizer(config, model.trainable_variables), loss, jit_compile=True)
         self.optimizer.build(self.trainable_variables)
 
     def call(self, ids, training=False):
@@ -148,13 +177,34 @@ def schedule(config: TrainingConfig) -> keras.optimizers.schedules.LearningRateS
     )
 
 
-def optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
-    """Return AdamW (Loshchilov and Hutter 2019) with the configuration's schedule and clipping; no decay on biases."""
-    adamw = keras.optimizers.AdamW(
-        schedule(config), weight_decay=config.weight_decay, beta_2=0.99, global_clipnorm=config.clip, name="adamw"
-    )
-    adamw.exclude_from_weight_decay(var_names=["bias"])
-    return adamw
+def optimizer(config: TrainingConfig, variables: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
+    """Return the configuration's optimiser, with its schedule and clipping; only matrices of `variables` decay."""
+    common = {
+        "learning_rate": schedule(config),
+        "weight_decay": config.weight_decay,
+        "global_clipnorm": config.clip,
+        "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
+        "name": config.optimizer,
+    }
+    if config.optimizer == "muon":
+        chosen = keras.optimizers.Muon(
+            **common, adam_weight_decay=config.weight_decay, adam_beta_2=BETA_2, exclude_layers=["output_kernel"]
+        )
+    else:
+        chosen = keras.optimizers.AdamW(**common, beta_2=BETA_2)
+    chosen.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])
+    return chosen
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Build Keras layers with the dtype policy `name` meanwhile."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def train(
@@ -186,7 +236,8 @@ def train(
         raise InputError(f"the validation text has {len(validation)} tokens; at least two are needed")
     windows = Windows(ids, config)
     keras.utils.set_random_seed(config.seed)
-    trained = Trained(checkpoints.build(model_config), config)
+    with _precision(config.precision):
+        trained = Trained(checkpoints.build(model_config), config)
     tokens_per_char = len(validation) / max(len(tokenizer.decode(validation)), 1)
     watchers = [Progress(config.steps, config.batch * config.context, tokens_per_char), *callbacks]
     log = []
@@ -229,7 +280,8 @@ def _step(trained: Trained, windows: Windows, watchers: keras.callbacks.Callback
     watchers.on_train_batch_begin(step)
     if windows.forgets(step):
         trained.forget()
-    loss = _finite(trained.train_on_batch(*windows[step]), f"at step {step + 1}")
+    parts = zip(*(np.split(ids, windows.config.accumulate) for ids in windows[step]))
+    loss = _finite(np.mean([trained.train_on_batch(*part) for part in parts]), f"at step {step + 1}")
     watchers.on_train_batch_end(step, {"loss": loss})
     return loss
 

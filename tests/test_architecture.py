@@ -10,7 +10,7 @@ from lmtutorial.experiments import PACKAGE, imported_modules
 
 FLOORS = [
     {"errors", "files", "sources", "data", "tokenizers", "ngram"},
-    {"backends", "neural", "recurrences", "rnn"},
+    {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "costs"},
     {"evaluation", "compression", "checkpoints", "callbacks", "training", "presets", "generation"},
     {"experiments", "plots", "exercises", "equations", "execution", "site", "cli"},
 ]

@@ -1,5 +1,6 @@
 """What was saved comes back; whatever else is in a file is refused in one line, and changes nothing."""
 
+import dataclasses
 import json
 
 import keras
@@ -11,10 +12,12 @@ from lmtutorial import checkpoints
 from lmtutorial.checkpoints import BEST, LAST, TOKENIZER
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import PACKAGE
-from lmtutorial.rnn import RNNLM, RNNConfig
+from lmtutorial.gpt import GPTConfig
+from lmtutorial.rnn import RNNConfig
 from lmtutorial.tokenizers import ByteTokenizer, CharTokenizer
 
 ALPHABET = CharTokenizer("abcde")
+GPT = GPTConfig(ALPHABET.vocab_size, context=4, layers=2, width=4, heads=2)
 CONFIG = RNNConfig(ALPHABET.vocab_size, "gru", embedding=2, units=3, dropout=0.1)
 
 
@@ -55,9 +58,18 @@ def test_weights_and_note_come_back(model, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_model_and_tokenizer_come_back(cell, tmp_path):
-    model = RNNLM(RNNConfig(ALPHABET.vocab_size, cell, embedding=3, units=3, layers=2, tie_embeddings=True))
+TIED = [RNNConfig(ALPHABET.vocab_size, cell, 3, 3, layers=2, tie_embeddings=True) for cell in ("rnn", "gru", "lstm")]
+LLAMA = {"positions": "rotary", "norm": "rms", "mlp": "swiglu", "num_kv_heads": 1, "qk_norm": True, "bias": False}
+GPTS = [
+    GPT,
+    dataclasses.replace(GPT, embedding=3, norm_first=False, tie_embeddings=False),
+    dataclasses.replace(GPT, **LLAMA),
+]
+
+
+@pytest.mark.parametrize("config", [*TIED, *GPTS], ids=["rnn", "gru", "lstm", "gpt2", "article", "llama"])
+def test_model_and_tokenizer_come_back(config, tmp_path):
+    model = checkpoints.build(config)
     note = checkpoints.describe(model) | {"tokenizer": checkpoints.fingerprint(ALPHABET)}
     checkpoints.save(tmp_path / BEST, model.variables, note)
     ALPHABET.save(tmp_path / TOKENIZER)
@@ -130,6 +142,27 @@ def test_weights_of_another_configuration_are_refused_and_change_nothing(config,
     assert said == f"{folder / BEST} is a checkpoint of another configuration: {message}"
     for ours, kept in zip(weights(other), before, strict=True):
         np.testing.assert_array_equal(ours, kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"context": 5}, "gpt/position_embedding has shape (4, 4) instead of (5, 4)"),
+        ({"hidden": 8}, "block_0/feed_forward/up/kernel has shape (4, 16) instead of (4, 8)"),
+        (
+            {"layers": 3},
+            "it lacks block_2/attention/key/bias, block_2/attention/key/kernel, block_2/attention/output/bias",
+        ),
+        ({"tie_embeddings": False}, "it lacks gpt/output_kernel"),
+    ],
+    ids=str,
+)
+def test_weights_of_another_gpt_are_refused(change, message, tmp_path):
+    checkpoints.save(tmp_path / BEST, checkpoints.build(GPT).variables, {})
+    values, _ = checkpoints.read(tmp_path / BEST)
+    other = checkpoints.build(dataclasses.replace(GPT, **change))
+    said = refusal(checkpoints.restore, tmp_path / BEST, other.variables, values)
+    assert said.startswith(f"{tmp_path / BEST} is a checkpoint of another configuration: {message}")
 
 
 @pytest.mark.parametrize("other", [CharTokenizer("edcba"), CharTokenizer("abcd", unknown=True), ByteTokenizer()])

@@ -286,6 +286,17 @@ def test_generate_prints_the_text_and_nothing_else(place):
     assert len(done.stdout) == len("it was") + 20 + len("\n")
 
 
+def test_a_gpt_is_trained_evaluated_and_writes_beyond_its_window(trained, tmp_path, monkeypatch, capsys):
+    model = {"context": 8, "layers": 1, "width": 8, "heads": 2}
+    monkeypatch.setitem(presets.PRESETS, "gpt", Preset("tiny", "gpt", model, TrainingConfig(4, 2, 8)))
+    text, run = str(trained / "TEXT"), str(tmp_path / "run")
+    assert main(["train", "gpt", "--data", text, "--out", run]) == 0
+    assert main(["eval", "--model", run, "--data", text, "--json"]) == 0
+    bits = json.loads(capsys.readouterr().out.splitlines()[-1])["bits_per_char"]
+    assert 0 < bits < math.log2(len(set(TEXT))) + 0.5
+    assert len(written(capsys, "--model", run)) == len("it was") + 20 + len("\n")
+
+
 BAD_FOR_A_NEURAL_MODEL = {
     "unknown preset": ["train", "gpt-9"],
     "a text shorter than the context": ["train", "lstm-small", "--data", "SHORT"],

@@ -111,6 +111,13 @@ class Peeking(Uniform):
         return nats
 
 
+class Unmasked(Uniform):
+    """Reads all tokens but the last, those behind a place too, as a Transformer without its mask does."""
+
+    def score(self, ids):
+        return super().score(ids) + np.append(ids[1:-1], [0] * min(len(ids), 2))
+
+
 class Lost(Uniform):
     """Its training went wrong."""
 
@@ -135,6 +142,11 @@ def test_a_model_that_gives_no_numbers_is_refused():
 def test_a_model_that_looks_ahead_is_refused_whatever_the_seed(vocab_size, distance, seed):
     with pytest.raises(InputError, match=r"looks ahead: token \d+ costs"):
         evaluation.check(Peeking(vocab_size, distance), seed)
+
+
+def test_a_model_that_reads_what_it_is_to_predict_is_refused():
+    with pytest.raises(InputError, match=r"sum to|looks ahead"):
+        evaluation.check(Unmasked(5))
 
 
 @pytest.mark.parametrize("model", [Uniform(1), Uniform(300), NGram([0, 1, 0, 1, 0, 2], 3, 4)])

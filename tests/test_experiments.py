@@ -107,6 +107,7 @@ def write(results, seed=0, nats=1.5, unit="nat/char"):
         {"nats_per_char": nats},
         units,
         text,
+        {"window": 64, "stride": 32, "carried_state": False},
         2.5,
         "from lmtutorial import data",
     )
@@ -117,6 +118,7 @@ def test_a_record_says_what_was_run_on_what_and_where(results):
     assert record["experiment"] == "x99"
     assert (record["parameters"], record["seed"]) == ({"preset": "small"}, 0)
     assert (record["metrics"], record["units"]) == ({"nats_per_char": 1.5}, {"nats_per_char": "nat/char"})
+    assert record["protocol"] == {"window": 64, "stride": 32, "carried_state": False}
     assert record["code"] == experiments.code_version("from lmtutorial import data")
     assert record["peak_memory_bytes"] > 10**6
     assert record.keys() >= {"schema", "data", "versions", "device", "cores", "seconds", "when", "backend"}

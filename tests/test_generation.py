@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmtutorial import generation
+from lmtutorial import compression, generation
 from lmtutorial.errors import InputError
 from lmtutorial.generation import (
     beam_search,
@@ -22,6 +22,7 @@ from lmtutorial.generation import (
     top_k,
     top_p,
 )
+from lmtutorial.gpt import GPT, GPTConfig
 from lmtutorial.ngram import NGram, Uniform
 from lmtutorial.rnn import RNNLM, RNNConfig
 from lmtutorial.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer
@@ -41,6 +42,18 @@ def rnn():
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(size=variable.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def gpt():
+    """Return a small Transformer with opinions, and a window shorter than the texts."""
+    model = GPT(GPTConfig(LETTERS.vocab_size, context=7, layers=1, width=8, heads=2))
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(
+            rng.normal(size=variable.shape) / (variable.shape[0] if "kernel" in variable.path else 1) ** 0.5
+        )
     return model
 
 
@@ -203,9 +216,9 @@ SAMPLER = [repetition_penalty(1.1), temperature(0.9), top_k(8), top_p(0.9)]
 
 @pytest.mark.jax
 @pytest.mark.parametrize("sampler", [[], [greedy], SAMPLER], ids=["plain", "greedy", "all"])
-@pytest.mark.parametrize("kind", ["rnn", "ngram"])
-def test_a_text_in_a_batch_is_the_text_alone(kind, sampler, rnn):
-    model = rnn if kind == "rnn" else KN
+@pytest.mark.parametrize("kind", ["rnn", "gpt", "ngram"])
+def test_a_text_in_a_batch_is_the_text_alone(kind, sampler, rnn, gpt):
+    model = {"rnn": rnn, "gpt": gpt, "ngram": KN}[kind]
     prompts = ["a cat", "a", "rat sat"]
     texts = generate(model, LETTERS, prompts, 20, sampler, seed=5)
     assert texts == [alone(model, prompt, 20, sampler, 5, place) for place, prompt in enumerate(prompts)]
@@ -246,6 +259,14 @@ def test_pieces_come_as_soon_as_they_are_certain_and_make_the_text(rnn):
     assert [row for row, _ in pieces] == 10 * [0, 1]
     texts = ["".join(piece for row, piece in pieces if row == place) for place in range(2)]
     assert texts == generate(rnn, LETTERS, ["a", "cat"], 10, SAMPLER, seed=3)
+
+
+@pytest.mark.jax
+def test_a_text_longer_than_the_window_comes_back_from_its_code(gpt):
+    ids = LETTERS.encode(RHYME).tolist()
+    code = compression.encode(gpt, ids)
+    assert list(compression.decode(gpt, code, len(ids))) == ids
+    assert 8 * len(code) == pytest.approx(gpt.score(np.array(ids)).sum() / np.log(2), abs=16)
 
 
 # --- whole characters
@@ -340,16 +361,18 @@ def test_enough_beams_find_everything_in_its_order(prompt):
     assert all(first.log_probability >= second.log_probability for first, second in pairwise(beams))
 
 
-def test_one_beam_is_greedy(rnn):
-    for model in (rnn, KN):
+def test_one_beam_is_greedy(rnn, gpt):
+    for model in (rnn, gpt, KN):
         (beam,) = beam_search(model, LETTERS, "a c", tokens=12, beams=1)
         assert [beam.text] == generate(model, LETTERS, ["a c"], 12, [greedy])
 
 
 @pytest.mark.jax
-def test_the_log_probability_of_a_beam_is_the_models_score(rnn):
-    for beam in beam_search(rnn, LETTERS, "a c", tokens=6, beams=4):
-        score = rnn.score(LETTERS.encode("a c" + beam.text))[3:].sum()
+@pytest.mark.parametrize("kind", ["rnn", "gpt"])
+def test_the_log_probability_of_a_beam_is_the_models_score(kind, rnn, gpt):
+    model = {"rnn": rnn, "gpt": gpt}[kind]
+    for beam in beam_search(model, LETTERS, "a c", tokens=8, beams=4):
+        score = model.score(LETTERS.encode("a c" + beam.text))[3:].sum()
         assert beam.log_probability == pytest.approx(-score, abs=1e-4)
 
 

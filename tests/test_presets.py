@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmtutorial import data, presets
+from lmtutorial import costs, data, presets
 from lmtutorial.checkpoints import KINDS, build
 from lmtutorial.errors import InputError
 from lmtutorial.presets import PRESETS, Preset
@@ -33,6 +33,22 @@ def test_the_articles_model_is_the_articles():
     assert (preset.level, preset.training.batch) == ("bpe:10000", 64)
     assert (model.config.cell, model.config.embedding, model.config.units, model.config.layers) == ("rnn", 256, 1024, 1)
     assert model.count_params() == 10_000 * 256 + (256 + 1024 + 1) * 1024 + (1024 + 1) * 10_000
+
+
+def test_a_gpt_preset_has_the_size_and_the_window_that_it_says():
+    assert 750_000 < built("nanogpt-cpu", 65).count_params() < 850_000
+    assert 750_000 < built("laptop", 65).count_params() < 850_000
+    for preset in PRESETS.values():
+        if preset.kind == "gpt":
+            assert preset.training.context == preset.model.get("context", 64)
+
+
+def test_gpt2s_preset_is_gpt2s():
+    preset = presets.find("gpt2")
+    config = KINDS["gpt"][0](vocab_size=50257, **preset.model)
+    assert preset.level == "bpe:50257"
+    assert (config.context, config.layers, config.heads, config.width, config.hidden) == (1024, 12, 12, 768, 3072)
+    assert costs.parameters(config) == 124_439_808  # of transformers' GPT2LMHeadModel
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are():

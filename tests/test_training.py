@@ -22,6 +22,7 @@ from lmtutorial import checkpoints, tokenizers
 from lmtutorial.callbacks import Progress
 from lmtutorial.checkpoints import BEST, LAST, TOKENIZER
 from lmtutorial.errors import InputError
+from lmtutorial.gpt import GPTConfig
 from lmtutorial.rnn import RNNConfig
 from lmtutorial.tokenizers import CharTokenizer
 from lmtutorial.training import Trained, TrainingConfig, Windows, optimizer, schedule, train
@@ -30,6 +31,9 @@ LETTERS = CharTokenizer("abcd")
 TEXT = np.random.default_rng(0).integers(4, size=100)
 HELD_OUT = TEXT[:40]
 MODEL = RNNConfig(LETTERS.vocab_size, "rnn", embedding=3, units=5, dropout=0.1)
+GRU = dataclasses.replace(MODEL, cell="gru")
+GPT = GPTConfig(LETTERS.vocab_size, context=5, layers=1, width=8, heads=2, dropout=0.1)
+RMS = dataclasses.replace(GPT, norm="rms", positions="rotary", mlp="swiglu", qk_norm=True, tie_embeddings=False)
 CONFIG = TrainingConfig(steps=12, batch=3, context=5, warmup=3, evaluate_every=4)
 STATEFUL = dataclasses.replace(CONFIG, stateful=True)  # a pass has 6 steps
 STILL = dataclasses.replace(CONFIG, learning_rate=1e-30, warmup=0)  # changes nothing
@@ -165,9 +169,9 @@ def test_without_warmup_the_learning_rate_begins_at_the_peak():
     assert (np.diff(found) < 0).all()
 
 
-def with_gradients(config, value, cell="gru"):
+def with_gradients(config, value, model=GRU):
     """Return a model of ones after a step in which every gradient was `value`."""
-    trained = Trained(checkpoints.build(dataclasses.replace(MODEL, cell=cell)), config)
+    trained = Trained(checkpoints.build(model), config)
     for variable in trained.trainable_variables:
         variable.assign(np.ones(variable.shape))
     gradients = [keras.ops.full(variable.shape, value) for variable in trained.trainable_variables]
@@ -175,12 +179,25 @@ def with_gradients(config, value, cell="gru"):
     return trained
 
 
-def test_matrices_decay_and_biases_do_not():
-    trained = with_gradients(TrainingConfig(warmup=0, learning_rate=0.5, weight_decay=0.2), 0.0)
-    decayed = {variable.path.split("/")[-1]: np.asarray(variable).mean() for variable in trained.trainable_variables}
-    kept, shrunk = pytest.approx(1), pytest.approx(1 - 0.5 * 0.2)
-    assert decayed == {name: kept if "bias" in name else shrunk for name in decayed}
-    assert sorted(name for name in decayed if "bias" in name) == ["bias", "output_bias", "recurrent_bias"]
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+@pytest.mark.parametrize("model", [GRU, GPT, RMS], ids=["gru", "gpt", "rms"])
+def test_weights_with_two_axes_decay_and_no_others(model, name):
+    config = TrainingConfig(warmup=0, learning_rate=0.5, weight_decay=0.2, optimizer=name)
+    for variable in with_gradients(config, 0.0, model).trainable_variables:
+        expected = 1 - 0.5 * 0.2 if len(variable.shape) == 2 else 1
+        np.testing.assert_allclose(np.asarray(variable), expected, err_msg=variable.path)
+
+
+def test_muon_makes_the_matrices_between_embedding_and_output_orthogonal_and_leaves_the_rest_to_adamw():
+    free = dataclasses.replace(GPT, tie_embeddings=False, positions="learned", qk_norm=True)
+    trained = Trained(checkpoints.build(free), TrainingConfig(optimizer="muon"))
+    velocities = [variable is not None for variable in trained.optimizer.adam_velocities]
+    by_adamw = {v.path for v, velocity in zip(trained.trainable_variables, velocities, strict=True) if velocity}
+    assert by_adamw == {
+        variable.path
+        for variable in trained.trainable_variables
+        if len(variable.shape) < 2 or variable.path.split("/")[0] == "gpt"
+    }
 
 
 @pytest.mark.parametrize("value", [100.0, 1e-3])
@@ -192,7 +209,7 @@ def test_the_gradient_is_scaled_down_to_its_largest_norm(value):
 
 
 def test_the_optimiser_is_adamw_with_the_configurations_numbers():
-    found = optimizer(TrainingConfig(weight_decay=0.3, clip=2.0))
+    found = optimizer(TrainingConfig(weight_decay=0.3, clip=2.0), [])
     assert (type(found), found.weight_decay, found.global_clipnorm) == (keras.optimizers.AdamW, 0.3, 2.0)
 
 
@@ -253,6 +270,40 @@ def test_training_lowers_the_loss_of_a_text_that_repeats():
     assert entry["val_loss"] < 0.1 < np.log(4)
 
 
+@pytest.mark.jax
+@pytest.mark.parametrize("model", [MODEL, GPT], ids=["rnn", "gpt"])
+def test_a_batch_in_parts_gives_the_weights_of_the_whole_batch(model):
+    model, found = dataclasses.replace(model, dropout=0), {}
+    for accumulate in (1, 3):
+        recorder = Recorder()
+        trained, log = run(dataclasses.replace(CONFIG, accumulate=accumulate), None, recorder, model=model)
+        found[accumulate] = [recorder.losses, [entry["learning_rate"] for entry in log], *trained.get_weights()]
+    for whole, parts in zip(found[1], found[3], strict=True):
+        np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.jax
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("model", [GRU, RMS], ids=["gru", "gpt"])
+def test_products_in_16_bits_train_weights_in_32(model, precision):
+    config = TrainingConfig(40, 4, 5, learning_rate=0.03, warmup=4, precision=precision, evaluate_every=40)
+    text, before = np.tile([0, 1, 2, 3, 3], 50), keras.config.dtype_policy()
+    model, (entry,) = train(config, dataclasses.replace(model, dropout=0), text, text[:50], LETTERS)
+    assert entry["val_loss"] < 0.5 < np.log(4)
+    assert {str(variable.dtype) for variable in model.trainable_variables} == {"float32"}
+    assert model.compute_dtype == precision.removeprefix("mixed_")
+    assert keras.config.dtype_policy() is before
+    assert model.step(model.start()[0], 1)[1].dtype == np.float32
+
+
+def test_the_precision_outside_is_as_it_was_after_a_run_that_failed():
+    before = keras.config.dtype_policy()
+    with pytest.raises(InputError, match="does not fit"):
+        run(dataclasses.replace(CONFIG, precision="mixed_bfloat16", context=6), model=GPT)
+    assert keras.config.dtype_policy() is before
+
+
 def test_the_state_is_carried_from_window_to_window_and_forgotten_at_a_new_pass():
     recorder = Recorder()
     model, _ = run(
@@ -268,15 +319,27 @@ def test_the_state_is_carried_from_window_to_window_and_forgotten_at_a_new_pass(
 # --- resuming
 
 
+MUON = dataclasses.replace(CONFIG, optimizer="muon")
+IN_PARTS = dataclasses.replace(CONFIG, accumulate=3)
+HALF = dataclasses.replace(CONFIG, precision="mixed_float16")
+
+
 @pytest.mark.parametrize(
-    "config", [CONFIG, pytest.param(STATEFUL, marks=pytest.mark.jax)], ids=["anywhere", "stateful"]
+    ("config", "model"),
+    [
+        pytest.param(CONFIG, MODEL, id="anywhere"),
+        pytest.param(STATEFUL, MODEL, id="stateful", marks=pytest.mark.jax),
+        pytest.param(MUON, GPT, id="gpt-muon", marks=pytest.mark.jax),
+        pytest.param(IN_PARTS, MODEL, id="accumulate"),
+        pytest.param(HALF, MODEL, id="float16", marks=pytest.mark.jax),
+    ],
 )
-def test_an_interrupted_run_ends_as_if_it_had_not_been(config, tmp_path):
-    run(config, tmp_path / "whole")
+def test_an_interrupted_run_ends_as_if_it_had_not_been(config, model, tmp_path):
+    run(config, tmp_path / "whole", model=model)
     with pytest.raises(KeyboardInterrupt):
-        run(config, tmp_path / "parts", Act(9, interrupt))
+        run(config, tmp_path / "parts", Act(9, interrupt), model=model)
     assert len(read_log(tmp_path / "parts")) == 2
-    _, log = run(config, tmp_path / "parts")
+    _, log = run(config, tmp_path / "parts", model=model)
     assert same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
     assert untimed(read_log(tmp_path / "parts")) == untimed(read_log(tmp_path / "whole")) == untimed(log)
 
@@ -417,7 +480,10 @@ def test_a_validation_text_without_a_second_token_is_refused(held_out):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        *[({name: 0}, f"{name} must be at least 1; got 0") for name in ("steps", "batch", "context", "evaluate_every")],
+        *[
+            ({name: 0}, f"{name} must be at least 1; got 0")
+            for name in ("steps", "batch", "context", "accumulate", "evaluate_every")
+        ],
         *[({name: 0}, f"{name} must be a positive number; got 0") for name in ("learning_rate", "clip")],
         ({"learning_rate": np.nan}, "learning_rate must be a positive number; got nan"),
         ({"learning_rate": np.inf}, "learning_rate must be a positive number; got inf"),
@@ -427,12 +493,36 @@ def test_a_validation_text_without_a_second_token_is_refused(held_out):
         ],
         ({"seed": 2**32}, "seed must be less than 2**32; got 4294967296"),
         ({"final_rate": 1.1}, "final_rate must be between 0 and 1; got 1.1"),
+        ({"optimizer": "sgd"}, "there is no optimizer 'sgd'; there are adamw, muon"),
+        (
+            {"precision": "float8"},
+            "there is no precision 'float8'; there are float32, mixed_bfloat16, mixed_float16",
+        ),
+        ({"accumulate": 5}, "a batch of 12 windows cannot be computed in 5 equal parts"),
+        (
+            {"accumulate": 2, "stateful": True},
+            "a state that is carried along needs the whole batch at once: accumulate must be 1",
+        ),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(change, message):
     with pytest.raises(InputError) as error:
         TrainingConfig(**change)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"context": 6}, "a context of 6 tokens does not fit in the model's window of 5"),
+        ({"stateful": True}, "the state of this model has room for one window: it cannot be trained with stateful"),
+    ],
+)
+def test_windows_that_the_model_has_no_room_for_are_refused(change, message, tmp_path):
+    with pytest.raises(InputError) as error:
+        run(dataclasses.replace(CONFIG, **change), tmp_path, model=GPT)
+    assert str(error.value) == message
+    assert not any(tmp_path.iterdir())
 
 
 # --- what a run shows

@@ -131,6 +131,50 @@ def falling(step, peak, warmup, total, shape):
     return peak * (step / warmup if step < warmup else shape((step - warmup) / (total - warmup)))
 
 
+def mixed_values(q, k, v, mask=np.tri, root=0.5, hidden=-1e9, late=False, axis=-1, turned=False):
+    """Chapter 3's exercise 3, with its mistakes as options."""
+    mask = mask(len(q)).astype(bool)
+    z = (k @ q.T if turned else q @ k.T) / q.shape[-1] ** root
+    z = z if late else np.where(mask, z, hidden)
+    weights = np.exp(z - z.max(axis=axis, keepdims=True))
+    weights = weights / weights.sum(axis=axis, keepdims=True)
+    return np.where(mask, weights, 0) @ v if late else weights @ v
+
+
+def spun(x, positions, step=2.0, sign=1):
+    """Chapter 3's exercise 4: each half turned by its positions."""
+    d = x.shape[-1]
+    angles = sign * positions[:, None] * 10_000.0 ** (-step * np.arange(d // 2) / d)
+    a, b = x[:, : d // 2], x[:, d // 2 :]
+    first = a * np.cos(angles) - b * np.sin(angles)
+    return np.concatenate([first, b * np.cos(angles) + a * np.sin(angles)], axis=-1)
+
+
+def spun_pairs(x, positions):
+    """The same with neighbouring channels paired."""
+    order = np.concatenate([np.arange(0, x.shape[-1], 2), np.arange(1, x.shape[-1], 2)])
+    result = np.empty_like(x)
+    result[:, order] = spun(x[:, order], positions)
+    return result
+
+
+def circles(T, scale=20.0, shift=1, width=16):
+    """Chapter 3's exercise 7: queries that ask for the position `shift` before."""
+    angles = np.arange(T)[:, None] * np.pi / 1.5 ** np.arange(width // 2)
+    later = (np.arange(T)[:, None] - shift) * np.pi / 1.5 ** np.arange(width // 2)
+    keys, queries = (np.concatenate([np.cos(a), np.sin(a)], axis=-1) for a in (angles, later))
+    return scale * queries, keys
+
+
+def cached_step(query, key, value, keys, values, root=0.5, blind=False, softmax=True):
+    """Chapter 5's exercise 6, with its mistakes as options."""
+    keys, values = np.vstack([keys, key]), np.vstack([values, value])
+    scores = keys @ query / len(query) ** root
+    weights = np.exp(scores) * (np.arange(len(keys)) < len(keys) - blind)
+    weights = weights / weights.sum() if softmax else scores
+    return weights @ values, keys, values
+
+
 MISTAKES = [
     ("01-perplexity", lambda p: -np.log(p).mean(), "its exponential"),
     ("01-perplexity", lambda p: np.exp(-np.log(p).sum()), "average"),
@@ -214,6 +258,58 @@ MISTAKES = [
     ("02-survive", lambda U, rng: rng.normal(size=(U, U)) / np.sqrt(U), "vanishes"),
     ("02-survive", lambda U, rng: 1.1 * np.eye(U), "explodes"),
     ("02-survive", lambda U, rng: np.ones(U), "shape"),
+    ("03-block-parameters", lambda D, F: 4 * D * D + 2 * D * F, "Biases and norms are missing"),
+    ("03-block-parameters", lambda D, F: 4 * D * D + 2 * D * F + 5 * D + F, "two norms are missing"),
+    ("03-block-parameters", lambda D, F: 4 * D * D + 2 * D * F + 4 * D, "biases are missing"),
+    ("03-block-parameters", lambda D, F: 4 * D * D + 2 * D * F + 5 * D + F + 2 * D, "Count again"),
+    ("03-block-parameters", lambda D, F: 3 * D * D + 2 * D * F + 9 * D + F, "*and* the output"),
+    ("03-block-parameters", lambda D, F: 4 * D * D + D * F + 9 * D + F, "two matrices"),
+    ("03-block-parameters", lambda D, F: 4 * D * D + 2 * D * F + 8 * D + F, "One bias"),
+    ("03-block-parameters", lambda D, F: 12 * D * D, "one by one"),
+    ("03-scale", 8, "variance 1"),
+    ("03-scale", 16, "variance 16"),
+    ("03-scale", 1024, "by x²"),
+    ("03-scale", 64, "root of d"),
+    ("03-scale", 4, "would have variance 64"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: np.ones((T, T))), "mask is missing"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: np.tri(T).T), "hide the past"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: 1 - np.tri(T)), "hide the past"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: np.tri(T, k=-1)), "may see itself"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, root=0), "division by √d is missing"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, root=1), "*root* of d"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, turned=True), "belong to queries"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, axis=0), "last axis"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, late=True), "after the softmax"),
+    ("03-causal", lambda q, k, v: mixed_values(q, k, v, hidden=0), "not forbidden"),
+    ("03-causal", lambda q, k, v: 2 * mixed_values(q, k, v), "numbers are not"),
+    ("03-causal", lambda q, k, v: q @ k.T, "shape"),
+    ("03-rotary", lambda x, positions: x, "Nothing was turned"),
+    ("03-rotary", lambda x, positions: spun(x, positions, sign=-1), "signs of the sines"),
+    ("03-rotary", lambda x, positions: spun(x, positions, step=1.0), "fall too slowly"),
+    ("03-rotary", spun_pairs, "Neighbouring channels"),
+    ("03-rotary", lambda x, positions: 2 * spun(x, positions), "length of a row"),
+    ("03-rotary", lambda x, positions: spun(x, np.arange(len(x))), "positions that are given"),
+    ("03-rotary", lambda x, positions: x[:, :4], "shape"),
+    ("03-softmax-back", lambda A, d_A: A * d_A, "every score"),
+    ("03-softmax-back", lambda A, d_A: A * (1 - A) * d_A, "moves with the others"),
+    ("03-softmax-back", lambda A, d_A: A * (d_A - d_A.mean(axis=-1, keepdims=True)), "weighted by A"),
+    ("03-softmax-back", lambda A, d_A: d_A - (A * d_A).sum(axis=-1, keepdims=True), "passes nothing"),
+    ("03-softmax-back", lambda A, d_A: A * (d_A - (A * d_A).sum(axis=0)), "keys of one query"),
+    ("03-softmax-back", lambda A, d_A: A * (d_A - (A * d_A).sum()), "each row by itself"),
+    ("03-softmax-back", lambda A, d_A: A * (d_A + (A * d_A).sum(axis=-1, keepdims=True)), "The sign"),
+    ("03-softmax-back", lambda A, d_A: -A * (d_A - (A * d_A).sum(axis=-1, keepdims=True)), "central differences"),
+    ("03-cache", 131_072, "*and* values"),
+    ("03-cache", 16_384, "not all 32"),
+    ("03-cache", 32_768, "two bytes"),
+    ("03-cache", 32 * 65_536, "32 layers"),
+    ("03-cache", 8 * 65_536, "8 key/value heads"),
+    ("03-cache", 8_000_000_000 // 131_072, "2³⁰"),
+    ("03-cache", 100, "one token take"),
+    ("03-previous", lambda T: circles(T)[0], "two arrays"),
+    ("03-previous", lambda T: circles(T, width=40), "at most 16"),
+    ("03-previous", lambda T: circles(T, shift=0), "shift the queries"),
+    ("03-previous", lambda T: circles(T, scale=2.0), "are sharper"),
+    ("03-previous", lambda T: (np.ones((T, 4)), np.ones((T, 5))), "shape"),
     ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 + 512 * 5_000, "output layer has a bias"),
     ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 * 5_000 + 5_000, "recurrent layer has a bias"),
     ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 * 5_000, "biases are missing"),
@@ -248,13 +344,64 @@ MISTAKES = [
     ("04-model", ({"units": 8}, {}), "2000 steps are too many"),
     ("04-model", ({"units": 8}, {"steps": 10, "batch": 64}), "4,096 tokens"),
     ("04-model", ({"units": 8}, {"steps": 1}), "the bigram model"),
+    ("05-parameters", 804_096 + 128 * 65, "counts once"),
+    ("05-parameters", 804_096 - 64 * 128, "positions"),
+    ("05-parameters", 804_096 - 128, "final norm"),
+    ("05-parameters", 804_096 - 9 * 128, "norms are missing"),
+    ("05-parameters", 804_096 - 3 * (12 * 128 * 128 + 2 * 128), "counted one"),
+    ("05-parameters", 804_096 - 4 * 3 * 128 * 128, "four matrices"),
+    ("05-parameters", 804_096 - 4 * 4 * 128 * 128, "two matrices"),
+    ("05-parameters", 1_000_000, "is not it"),
+    ("05-cache", 301_989_888 // 4, "of two bytes each"),
+    ("05-cache", 301_989_888 // 2, "half of it"),
+    ("05-cache", 301_989_888 * 2, "not four"),
+    ("05-cache", 301_989_888 // 8, "eight"),
+    ("05-cache", 301_989_888 // 12, "Every layer"),
+    ("05-cache", 300_000_000, "is not it"),
+    ("05-mask", lambda length, T, S: np.arange(S) > length + np.arange(T)[:, None], "polarity"),
+    ("05-mask", lambda length, T, S: np.arange(S) < length + np.arange(T)[:, None], "itself"),
+    ("05-mask", lambda length, T, S: np.arange(S) <= np.arange(T)[:, None], "beginning"),
+    ("05-mask", lambda length, T, S: np.arange(S) <= length + 1 + np.arange(T)[:, None], "Off by one"),
+    ("05-mask", lambda length, T, S: np.tile(np.arange(S) < length + T, (T, 1)), "future"),
+    ("05-mask", lambda length, T, S: np.ones((T, S)), "only there"),
+    ("05-mask", lambda length, T, S: np.arange(S)[:, None] <= length + np.arange(T), "shape"),
+    ("05-accumulate", lambda gradients, tokens: gradients.sum(axis=0), "sum of means"),
+    ("05-accumulate", lambda gradients, tokens: gradients.mean(axis=0), "weigh"),
+    ("05-accumulate", lambda gradients, tokens: tokens @ gradients, "gradient of a mean"),
+    ("05-accumulate", lambda gradients, tokens: tokens @ gradients / len(tokens), "not of parts"),
+    ("05-accumulate", lambda gradients, tokens: gradients[0], "should be"),
+    ("05-accumulate", lambda gradients, tokens: gradients.T @ tokens[:, None] / 10, "shape"),
+    ("05-decay", lambda shapes: set(shapes), "all of them"),
+    ("05-decay", lambda shapes: {name for name, shape in shapes.items() if len(shape) < 2}, "other way round"),
+    ("05-decay", lambda shapes: {name for name in shapes if "bias" not in name}, "norm's scale"),
+    ("05-decay", lambda shapes: {name for name in shapes if "norm" not in name}, "A bias"),
+    ("05-decay", lambda shapes: {name for name, shape in shapes.items() if len(shape) != 1}, "single number"),
+    ("05-decay", lambda shapes: {name for name in shapes if "kernel" in name}, "embedding"),
+    ("05-decay", lambda shapes: {name for name, shape in shapes.items() if len(shape) == 2}, "three axes"),
+    ("05-decay", lambda shapes: "embedding", "set of names"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V)[0], "Three arrays"),
+    ("05-step", lambda q, k, v, K, V: (cached_step(q, k, v, K, V)[0], K, V), "one row longer"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, v, k, K, V), "new key"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, k, k, K, V), "new value"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V, blind=True), "itself"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V, root=0), "not divided"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V, root=1), "not by d"),
+    ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V, softmax=False), "softmax is missing"),
+    ("05-step", lambda q, k, v, K, V: cached_step(-q, k, v, K, V), "is not softmax"),
+    ("05-model", ({"positions": "relative"}, {}), "no positions 'relative'"),
+    ("05-model", ({"cell": "lstm"}, {}), "cell"),
+    ("05-model", ({"width": 512}, {}), "parameters; 100,000"),
+    ("05-model", ({"layers": 1, "width": 32}, {}), "2000 steps are too many"),
+    ("05-model", ({"layers": 1, "width": 32}, {"steps": 10, "batch": 64}), "4,096 tokens"),
+    ("05-model", ({"layers": 1, "width": 32}, {"steps": 1}), "the bigram model"),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # 0/0 is one of the mistakes
 @pytest.mark.parametrize(("name", "answer", "hint"), MISTAKES)
 def test_a_typical_mistake_is_named(name, answer, hint, corpus):
-    found = exercises.check(name, answer, **({"corpus": corpus} if name in ("01-order", "04-model") else {}))
+    given = {"corpus": corpus} if name in ("01-order", "04-model", "05-model") else {}
+    found = exercises.check(name, answer, **given)
     assert not found.passed
     assert hint in found.message
     assert str(found).startswith("✗ ")

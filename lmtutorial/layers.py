@@ -1,0 +1,209 @@
+"""The parts of a Transformer block: attention with a causal mask, positions, norms, the feed-forward network.
+
+Shapes: `B` batch, `T` positions that are read now, `S` positions in the window, `D` width of the model, `H` heads, `K`
+key/value heads, `d` channels of a head, `F` width of the feed-forward network.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+KeysValues = tuple  # both (B, S, K, d)
+
+
+def sinusoids(length: int, width: int) -> np.ndarray:
+    """Return the table (length, width) of sinusoidal positions, equation 3.4 (Vaswani et al. 2017).
+
+    Columns 2i and 2i + 1 are the sine and the cosine of position / 10000^(2i / width).
+    """
+    angles = np.arange(length)[:, None] / 10_000 ** (np.arange(0, width, 2) / width)
+    table = np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, -1)
+    return table[:, :width].astype(np.float32)
+
+
+def rotate(x, positions, base: float = 10_000.0):
+    """Return `x` turned by its positions: rotary positions, equation 3.5 (Su et al. 2021).
+
+    Channels i and i + d/2 are a point of the plane, turned by position / base^(2i / d) radians. A product of a query
+    and a key turned so depends on how far apart they are, not on where they stand.
+
+    Args:
+        x: (B, T, H, d) queries or keys, d even.
+        positions: (T,) or (B, T) whole numbers.
+        base: the slowest wave is almost 2π `base` positions long.
+    """
+    half = x.shape[-1] // 2
+    frequency = base ** (-np.arange(half, dtype=np.float32) / half)
+    angles = ops.cast(positions, "float32")[..., None, None] * frequency  # (…, T, 1, d/2)
+    cosine, sine = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
+    first, second = x[..., :half], x[..., half:]
+    return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+
+
+def attend(query, key, value, mask):
+    """Return softmax(Q Kᵀ / √d) V (B, T, H, d), equations 3.1 and 3.2, and the attention weights (B, H, T, S).
+
+    Args:
+        query: (B, T, H, d).
+        key, value: (B, S, K, d); each of the K heads serves H / K heads of the queries (Ainslie et al. 2023).
+        mask: (T, S) or (B, T, S), true where the query may look.
+    """
+    B, T, H, d = query.shape
+    S, K = key.shape[1:3]
+    query = ops.reshape(query, (B, T, K, H // K, d)) / math.sqrt(d)
+    scores = ops.cast(ops.einsum("btkgd,bskd->bkgts", query, key), "float32")
+    mask = mask if len(mask.shape) == 2 else mask[:, None, None]
+    scores = ops.where(mask, scores, -1e9)
+    # Keras' softmax, but for its warning where there is one position only.
+    weights = ops.cast(ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True)), value.dtype)
+    mixed = ops.einsum("bkgts,bskd->btkgd", weights, value)
+    return ops.reshape(mixed, (B, T, H, d)), ops.reshape(weights, (B, H, T, S))
+
+
+def norm(kind: str, epsilon: float, bias: bool, name: str) -> keras.layers.Layer:
+    """Return a new `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019) norm, equations 3.8 and 3.9."""
+    if kind == "rms":
+        return keras.layers.RMSNormalization(epsilon=epsilon, name=name)
+    return keras.layers.LayerNormalization(epsilon=epsilon, center=bias, name=name)
+
+
+class Attention(keras.layers.Layer):
+    """Multi-head self-attention, equation 3.3: every position looks at itself and at those before it.
+
+    Args:
+        heads: H.
+        kv_heads: K, a divisor of H.
+        head_width: d.
+        bias: whether the four products have one.
+        rotary_base: of rotary positions; None leaves queries and keys unturned.
+        normalize: bring every query and key to a root mean square of 1 before they are turned (Henry et al. 2020).
+        initializer, output_initializer: of the first three kernels, and of the last.
+    """
+
+    def __init__(
+        self, heads, kv_heads, head_width, bias, rotary_base, normalize, initializer, output_initializer, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.heads, self.kv_heads, self.head_width, self.bias = heads, kv_heads, head_width, bias
+        self.rotary_base, self.normalize = rotary_base, normalize
+        self.initializer, self.output_initializer = initializer, output_initializer
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+
+        def dense(name, rows, columns, initializer):
+            layer = keras.layers.Dense(columns, use_bias=self.bias, kernel_initializer=initializer, name=name)
+            layer.build((None, rows))
+            return layer
+
+        self.query = dense("query", width, self.heads * self.head_width, self.initializer)
+        self.key = dense("key", width, self.kv_heads * self.head_width, self.initializer)
+        self.value = dense("value", width, self.kv_heads * self.head_width, self.initializer)
+        self.output_layer = dense("output", self.heads * self.head_width, width, self.output_initializer)
+        if self.normalize:
+            self.query_norm = keras.layers.RMSNormalization(name="query_norm")
+            self.key_norm = keras.layers.RMSNormalization(name="key_norm")
+            self.query_norm.build((None, self.head_width))
+            self.key_norm.build((None, self.head_width))
+
+    def call(self, x, positions, mask, past: KeysValues | None = None):
+        """Return the output (B, T, D), the keys and values of the window, and the weights (B, H, T, S).
+
+        Args:
+            x: (B, T, D).
+            positions: (T,) or (B, T).
+            mask: as `attend` wants it.
+            past: keys and values (B, S, K, d) that end where `x` begins; the oldest T make room for those of `x`.
+        """
+        B, T, _ = x.shape
+        query = ops.reshape(self.query(x), (B, T, self.heads, self.head_width))
+        key = ops.reshape(self.key(x), (B, T, self.kv_heads, self.head_width))
+        value = ops.reshape(self.value(x), (B, T, self.kv_heads, self.head_width))
+        if self.normalize:
+            query, key = self.query_norm(query), self.key_norm(key)
+        if self.rotary_base:
+            query, key = rotate(query, positions, self.rotary_base), rotate(key, positions, self.rotary_base)
+        if past is not None:
+            key, value = follow(past[0], key), follow(past[1], value)
+        mixed, weights = attend(query, key, value, mask)
+        return self.output_layer(ops.reshape(mixed, (B, T, -1))), (key, value), weights
+
+
+def follow(window, new):
+    """Return `window` (B, S, …) moved on: without its T oldest places, and with those of `new` (B, T, …) at the end."""
+    return ops.concatenate([window[:, new.shape[1] :], new], axis=1)
+
+
+class FeedForward(keras.layers.Layer):
+    """Two products with a nonlinearity between them, at every position alone, equation 3.10.
+
+    Args:
+        hidden: F.
+        kind: `relu`, `relu2` (its square, So et al. 2021), `gelu` (by tanh, as in GPT-2), or `swiglu`, whose hidden
+            layer is multiplied by a gate (Shazeer 2020).
+        bias: whether the products have one.
+        initializer, output_initializer: of the kernels into the hidden layer, and out of it.
+    """
+
+    def __init__(self, hidden, kind, bias, initializer, output_initializer, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden, self.kind, self.bias = hidden, kind, bias
+        self.initializer, self.output_initializer = initializer, output_initializer
+
+    def build(self, input_shape):
+        def dense(name, rows, columns, initializer):
+            layer = keras.layers.Dense(columns, use_bias=self.bias, kernel_initializer=initializer, name=name)
+            layer.build((None, rows))
+            return layer
+
+        width = input_shape[-1]
+        self.up = dense("up", width, self.hidden, self.initializer)
+        if self.kind == "swiglu":
+            self.gate = dense("gate", width, self.hidden, self.initializer)
+        self.down = dense("down", self.hidden, width, self.output_initializer)
+
+    def call(self, x):
+        """Return the output (…, D) for `x` (…, D)."""
+        if self.kind == "swiglu":
+            return self.down(ops.silu(self.gate(x)) * self.up(x))
+        return self.down(ACTIVATIONS[self.kind](self.up(x)))
+
+
+ACTIVATIONS = {
+    "relu": ops.relu,
+    "relu2": lambda x: ops.square(ops.relu(x)),
+    "gelu": lambda x: ops.gelu(x, approximate=True),
+}
+
+
+class Block(keras.layers.Layer):
+    """Attention, then the feed-forward network, each added to what it read, equations 3.6 and 3.7.
+
+    Args:
+        attention, feed_forward: the two layers.
+        norms: two layers; first thing in a branch where `norm_first` (Xiong et al. 2020), else after the addition.
+        norm_first: which of the two.
+        dropout: share of each branch's outputs that training sets to zero.
+    """
+
+    def __init__(self, attention, feed_forward, norms, norm_first, dropout, **kwargs):
+        super().__init__(**kwargs)
+        self.attention, self.feed_forward = attention, feed_forward
+        self.norms, self.norm_first = norms, norm_first
+        self.dropout = keras.layers.Dropout(dropout)
+
+    def build(self, input_shape):
+        for layer in (self.attention, self.feed_forward, *self.norms):
+            layer.build(input_shape)
+
+    def call(self, x, positions, mask, past: KeysValues | None = None, training: bool = False):
+        """Return x (B, T, D) after the block, and what `Attention` returns beside its output."""
+        read = self.norms[0](x) if self.norm_first else x
+        branch, new, weights = self.attention(read, positions, mask, past)
+        x = x + self.dropout(branch, training=training)
+        x = x if self.norm_first else self.norms[0](x)
+        branch = self.feed_forward(self.norms[1](x) if self.norm_first else x)
+        x = x + self.dropout(branch, training=training)
+        return (x if self.norm_first else self.norms[1](x)), new, weights
