@@ -53,7 +53,6 @@ def name(fields):
 
 
 every_variant = pytest.mark.parametrize("fields", [GPT2, ON_BOTH[1], *VARIANTS[2:]], ids=name)
-both = pytest.mark.parametrize("fields", [GPT2, LLAMA], ids=["gpt2", "llama"])
 
 
 def lively(**fields):
@@ -265,8 +264,7 @@ def test_a_state_is_a_value(length, uncompiled):
         np.testing.assert_array_equal(part, kept)
 
 
-@pytest.mark.jax
-@both
+@pytest.mark.parametrize("fields", [GPT2, ON_BOTH[1]], ids=name)
 def test_two_halves_with_the_state_passed_on_are_the_whole(fields):
     model, ids = lively(**fields), np.array([TEXT[:S], TEXT[S : 2 * S]], dtype="int32")
     first, state = model(ids[:, :3])

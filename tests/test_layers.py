@@ -124,7 +124,6 @@ def test_every_key_and_value_head_serves_its_group_of_query_heads():
         close(ours, theirs)
 
 
-@pytest.mark.jax
 @pytest.mark.parametrize("last", [1, 2])
 @pytest.mark.parametrize("heads", [H, K])
 def test_queries_may_be_fewer_than_keys(heads, last):
