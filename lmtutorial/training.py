@@ -177,10 +177,21 @@ def schedule(config: TrainingConfig) -> keras.optimizers.schedules.LearningRateS
     )
 
 
+class _InParts(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule for an optimiser that accumulates: Keras asks it by the parts of batches that were computed."""
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, parts: int):
+        super().__init__()
+        self.schedule, self.parts = schedule, parts
+
+    def __call__(self, step):
+        return self.schedule(step // self.parts)
+
+
 def optimizer(config: TrainingConfig, variables: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
     """Return the configuration's optimiser, with its schedule and clipping; only matrices of `variables` decay."""
     common = {
-        "learning_rate": schedule(config),
+        "learning_rate": _InParts(schedule(config), config.accumulate),
         "weight_decay": config.weight_decay,
         "global_clipnorm": config.clip,
         "gradient_accumulation_steps": config.accumulate if config.accumulate > 1 else None,
