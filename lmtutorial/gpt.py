@@ -97,7 +97,9 @@ class GPTConfig:
             if self.width % self.heads:
                 raise InputError(f"the width {self.width} cannot be divided by {self.heads} heads; set head_width")
             object.__setattr__(self, "head_width", self.width // self.heads)
-        if self.head_width < 1 or (self.positions == "rotary" and self.head_width % 2):
+        if not self.head_width >= 1:
+            raise InputError(f"head_width must be at least 1; got {self.head_width}")
+        if self.positions == "rotary" and self.head_width % 2:
             raise InputError(f"rotary positions need an even head_width; got {self.head_width}")
         if self.tie_embeddings and self.embedding != self.width:
             raise InputError(
@@ -153,8 +155,9 @@ class GPT(NeuralLM):
         first = keras.initializers.RandomNormal(stddev=0.02)
         last = "zeros" if c.zero_outputs else keras.initializers.RandomNormal(stddev=0.02 / math.sqrt(2 * c.layers))
         base = c.rotary_base if c.positions == "rotary" else None
+        normalize = c.epsilon if c.qk_norm else None
         attention = Attention(
-            c.heads, c.num_kv_heads, c.head_width, c.bias, base, c.qk_norm, first, last, name="attention"
+            c.heads, c.num_kv_heads, c.head_width, c.bias, base, normalize, first, last, name="attention"
         )
         feed_forward = FeedForward(c.hidden, c.mlp, c.bias, first, last, name="feed_forward")
         norms = self._norm("attention_norm"), self._norm("feed_forward_norm")

@@ -78,7 +78,8 @@ class Attention(keras.layers.Layer):
         head_width: d.
         bias: whether the four products have one.
         rotary_base: of rotary positions; None leaves queries and keys unturned.
-        normalize: bring every query and key to a root mean square of 1 before they are turned (Henry et al. 2020).
+        normalize: epsilon of the norm that brings every query and key to a root mean square of 1 before they are turned
+            (Henry et al. 2020); None leaves them as they are.
         initializer, output_initializer: of the first three kernels, and of the last.
     """
 
@@ -103,8 +104,8 @@ class Attention(keras.layers.Layer):
         self.value = dense("value", width, self.kv_heads * self.head_width, self.initializer)
         self.output_layer = dense("output", self.heads * self.head_width, width, self.output_initializer)
         if self.normalize:
-            self.query_norm = keras.layers.RMSNormalization(name="query_norm")
-            self.key_norm = keras.layers.RMSNormalization(name="key_norm")
+            self.query_norm = keras.layers.RMSNormalization(epsilon=self.normalize, name="query_norm")
+            self.key_norm = keras.layers.RMSNormalization(epsilon=self.normalize, name="key_norm")
             self.query_norm.build((None, self.head_width))
             self.key_norm.build((None, self.head_width))
 
