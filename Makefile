@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint site-check serve lock clean
+.PHONY: help env book test lint sweep claims site-check serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ test: env ## run the tests
 lint: env ## check style, in notebooks too
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+sweep: env ## make the runs of experiments that have no record yet
+	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)
+
+claims: env ## check that pages state what the records give
+	@$(BIN)/lmtutorial claims --check
 
 site-check: env ## check the site in _build/site with a browser
 	@LMTUTORIAL_SITE_FOLDER="$(CURDIR)/_build/site" $(BIN)/python -m pytest tests/site

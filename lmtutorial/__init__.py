@@ -10,7 +10,8 @@ models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn``
                         ``costs``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
                         ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
-the work around them    ``experiments`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
+the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
+                        ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
                         ``site`` · ``cli``
 ======================  =======================================================================
 """

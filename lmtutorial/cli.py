@@ -1,4 +1,4 @@
-"""The command `lmtutorial`: data, train, eval, generate, compress, decompress, book.
+"""The command `lmtutorial`: data, train, eval, generate, compress, decompress, book, claims.
 
 Bad input ends with one line on standard error and exit code 2.
 """
@@ -90,10 +90,44 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", type=Path, metavar="FILE.lm")
     command.set_defaults(run=_decompress)
 
+    command = commands.add_parser("sweep", help="make the runs of experiments that have no record yet")
+    command.add_argument("experiment", nargs="+", metavar="NAME", help="such as x01_ladder; or all")
+    _add_selection(command)
+    command.add_argument("--to", metavar="URL", help="folder or fsspec address of records and executed notebooks")
+    group = command.add_mutually_exclusive_group()
+    group.add_argument("--workers", type=int, default=1, help="runs at a time on this machine (default %(default)s)")
+    group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that makes the runs")
+    group = command.add_mutually_exclusive_group()
+    group.add_argument(
+        "--resume", action="store_true", help="leave runs alone that have a record (what happens anyway)"
+    )
+    group.add_argument("--rerun", action="store_true", help="make them again and replace their records")
+    command.add_argument("--dry-run", action="store_true", help="only list the runs")
+    command.set_defaults(run=_sweep)
+
+    command = commands.add_parser("records", help="show, filter and export the records of experiments")
+    command.add_argument("experiment", nargs="+", metavar="NAME", help="such as x01_ladder; or all")
+    _add_selection(command)
+    command.add_argument("--export", type=Path, metavar="FILE", help="a table: FILE.csv or FILE.parquet")
+    command.set_defaults(run=_records)
+
     command = commands.add_parser("book", help="execute the chapters that changed and build the site")
     command.add_argument("--profile", default="laptop", help="papermill parameters: smoke, laptop or gpu")
     command.set_defaults(run=_book)
+
+    command = commands.add_parser("claims", help="what the records say to what people say about language models")
+    command.add_argument("--check", action="store_true", help="fail unless the book's pages say what the records say")
+    command.add_argument("--json", action="store_true", help="print one line of JSON a claim")
+    command.set_defaults(run=_claims)
     return parser
+
+
+def _add_selection(command: argparse.ArgumentParser) -> None:
+    """Add the options that choose among an experiment's runs."""
+    command.add_argument("--profile", default="laptop", help="smoke, laptop or gpu (default %(default)s)")
+    command.add_argument(
+        "--only", action="append", default=[], metavar="NAME=VALUE", help="runs with this parameter or seed; repeatable"
+    )
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -245,9 +279,59 @@ def _show_progress(items: Iterable, total: int) -> Iterable:
         print("\r" + " " * 24 + "\r", end="", file=sys.stderr)
 
 
-def _book(options) -> int:
+def _sweep(options) -> int:
+    sweeps = _book_module("sweeps")
+    folder = Path("notebooks", "experiments")
+    chosen = sweeps.choose(folder, options.experiment, options.profile, options.only)
+    if options.dry_run:
+        print("\n".join(f"{run.name} {run}" for run in chosen))
+        return 0
+    smoke = Path("_build", "smoke")  # records that say nothing stay away from those that do
+    records = options.to or str(smoke if options.profile == "smoke" else folder / "results")
+    notebooks = options.to or str(smoke if options.profile == "smoke" else Path("_build", "experiments"))
+    if options.workers < 1:
+        raise InputError(f"--workers must be at least 1; got {options.workers}")
+    errors = sweeps.sweep(chosen, folder, records, notebooks, options.workers, options.scheduler, replace=options.rerun)
+    for error in errors:
+        print(error, file=sys.stderr)
+    print(f"{len(chosen) - len(errors)} of {len(chosen)} runs have records in {records}")
+    return 1 if errors else 0
+
+
+def _records(options) -> None:
+    sweeps, experiments = _book_module("sweeps"), _book_module("experiments")
+    names = sweeps.names(Path("notebooks", "experiments"), options.experiment)
+    table = experiments.records_table(names, options.profile, sweeps.conditions(options.only))
+    if options.export is None:
+        print(table.to_string())
+    elif options.export.suffix == ".csv":
+        write_atomically(options.export, table.to_csv(index=False).encode())
+    elif options.export.suffix == ".parquet":
+        write_atomically(options.export, table.to_parquet(index=False))
+    else:
+        raise InputError(f"{options.export} must end in .csv or .parquet")
+
+
+def _book_module(name: str):
+    """Import a module that needs packages of the book."""
     try:
-        from lmtutorial import site
+        return importlib.import_module(f"lmtutorial.{name}")
     except ModuleNotFoundError as error:
-        raise InputError(f"building the book needs {error.name}; install lmtutorial[book]") from None
-    return site.build(Path.cwd(), options.profile)
+        raise InputError(f"this needs {error.name}; install lmtutorial[book]") from None
+
+
+def _book(options) -> int:
+    return _book_module("site").build(Path.cwd(), options.profile)
+
+
+def _claims(options) -> int:
+    try:
+        from lmtutorial import statements, verdicts
+    except ModuleNotFoundError as error:
+        raise InputError(f"claims need {error.name}; install lmtutorial[book]") from None
+    found, problems = statements.check(Path()) if options.check else verdicts.judge_all(Path())
+    for line in [verdict.json() for verdict in found] if options.json else [verdicts.table(found)]:
+        print(line)
+    for problem in problems:
+        print(f"lmtutorial: {problem}", file=sys.stderr)
+    return (1 if options.check else 2) if problems else 0

@@ -4,13 +4,16 @@ What matters is a chapter's code cells, its parameters, the modules of this pack
 reads, and the locked versions of everything else. Prose is not executed: editing it costs no run.
 """
 
+import contextlib
 import datetime
 import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -91,7 +94,7 @@ def execute(root: Path, chapter: str, profile: str) -> Path:
     partial.parent.mkdir(parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)
     started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    status, peak = _run(source, partial, values)
+    status, peak = run_notebook(source, partial, values)
     if status:
         raise ChapterError(_failure(chapter, partial))
     executed = read(partial)
@@ -113,16 +116,29 @@ def note(notebook: nbformat.NotebookNode) -> dict[str, Any]:
     return notebook.metadata.get(NOTE, {})
 
 
-def _run(source: Path, target: Path, values: dict[str, Any]) -> tuple[int, int]:
-    """Run papermill in a child process; return its exit status, and the peak memory in bytes of it and its kernel."""
-    command = [sys.executable, "-m", "lmtutorial.execution", str(source), str(target), json.dumps(values)]
-    child = subprocess.Popen(command, env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+def run_notebook(source: Path, target: Path, values: dict[str, Any], log: Path | None = None) -> tuple[int, int]:
+    """Run papermill in a child process, which ends with this one.
+
+    Args:
+        source, target: the notebook, and its executed copy.
+        values: of its parameters.
+        log: file for what the child says, instead of showing it with its progress.
+
+    Returns:
+        Its exit status, and the peak memory in bytes of it and its kernel.
+    """
+    command = [sys.executable, "-m", "lmtutorial.execution", source, target, json.dumps(values), "" if log else "show"]
+    with open(log, "wb") if log else contextlib.nullcontext() as said:
+        environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=said)
     try:
         _, status, usage = os.wait4(child.pid, 0)
     except KeyboardInterrupt:
         child.terminate()
         child.wait()
         raise
+    finally:
+        child.stdin.close()
     child.returncode = os.waitstatus_to_exitcode(status)
     return child.returncode, usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
 
@@ -139,11 +155,12 @@ def _failure(chapter: str, partial: Path) -> str:
     return f"{chapter}: execution ended early; what there is of it is {partial}"
 
 
-def _papermill(source: str, target: str, values: str) -> int:
-    """Execute one notebook in this process, showing progress; return the exit status."""
+def _papermill(source: str, target: str, values: str, progress: str) -> int:
+    """Execute one notebook in this process, showing progress if so told; return the exit status."""
     import papermill
 
-    label = {"desc": Path(source).stem, "file": sys.stderr, "mininterval": 1}
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    label = {"desc": Path(source).stem, "file": sys.stderr, "mininterval": 1, "disable": not progress}
     try:
         papermill.execute_notebook(
             source,
@@ -156,6 +173,12 @@ def _papermill(source: str, target: str, values: str) -> int:
     except papermill.PapermillExecutionError:
         return 1
     return 0
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which is a pipe from the parent, and end this process."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

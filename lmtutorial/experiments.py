@@ -1,7 +1,6 @@
 """What ties a result to the run that made it: the code it depends on, the machine, and its way into the prose."""
 
 import ast
-import datetime
 import hashlib
 import importlib.metadata
 import json
@@ -17,11 +16,32 @@ import pandas as pd
 
 import lmtutorial
 from lmtutorial.errors import InputError
-from lmtutorial.files import sha256, write_atomically
+from lmtutorial.files import read_text, sha256
 
 PACKAGE = Path(lmtutorial.__file__).parent
 IN_REPOSITORY = PACKAGE.parent / "notebooks" / "experiments" / "results"
 RESULTS = IN_REPOSITORY if IN_REPOSITORY.is_dir() else PACKAGE / "records"
+SCHEMA = 2
+FIELDS = {  # of a record, and their kinds; CONTRIBUTING says what each means
+    "schema": int,
+    "experiment": str,
+    "version": int,
+    "parameters": dict,
+    "seed": int,
+    "metrics": dict,
+    "units": dict,
+    "data": dict,
+    "protocol": dict,
+    "code": str,
+    "versions": dict,
+    "backend": str | None,
+    "device": str,
+    "cores": int,
+    "seconds": int | float,
+    "peak_memory_bytes": int,
+    "when": str,
+}
+MEASURED = "application/vnd.lmtutorial.measured+json"
 REPORTED = ("numpy", "keras", "tensorflow", "jax", "tokenizers", "papermill", "jupyter-book")
 
 
@@ -88,82 +108,148 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def write_record(
-    folder: Path,
-    parameters: dict[str, Any],
-    seed: int,
-    metrics: dict[str, float],
-    units: dict[str, str],
-    data: dict[str, str],
-    protocol: dict[str, Any],
-    seconds: float,
-    source: str,
-) -> Path:
-    """Write what a run of an experiment found to `folder`, in a file named by what was run; return its path.
+def measured(
+    metrics: dict[str, tuple[float, str]],
+    data: tuple[str, str],
+    protocol: dict[str, Any] | None = None,
+) -> None:
+    """Say in an experiment's notebook what its run found; `lmtutorial sweep` makes the record of it.
+
+    The notebook shows the metrics as a table; everything else goes along as data of the same output.
 
     Args:
-        folder: of the experiment's records; its name is the experiment's.
-        parameters: the point of the sweep, ready for JSON.
-        seed: of the run.
-        metrics: what was measured.
-        units: of each metric.
+        metrics: value and unit of each.
         data: name and SHA-256 of the text.
         protocol: how a text was scored: the model's `window`, the `stride` from one to the next, and whether a state is
             carried along instead.
-        seconds: that the run took.
-        source: Python that ran; with the modules it imports it makes the code version.
 
     Raises:
-        InputError: a metric has no unit or is no finite number, or there is a record of this run already.
+        InputError: a metric is no finite number.
     """
-    for name, value in metrics.items():
-        if name not in units or not math.isfinite(value):
-            raise InputError(f"the metric {name} needs a unit and a finite value; it is {value}")
-    code = code_version(source)
-    run = {"experiment": folder.name, "parameters": parameters, "seed": seed, "code": code}
-    path = folder / f"{sha256(json.dumps(run, sort_keys=True).encode())[:16]}.json"
-    if path.exists():
-        raise InputError(f"{path} holds a record of this very run; remove it to run again")
+    from IPython.display import display
+
+    values = {name: float(value) for name, (value, _) in metrics.items()}
+    wrong = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
+    if wrong:
+        raise InputError(f"a metric must be a finite number; got {', '.join(wrong)}")
     where = machine()
-    record = run | {
-        "schema": 1,
-        "metrics": metrics,
-        "units": units,
-        "data": data,
-        "protocol": protocol,
+    found = {
+        "metrics": values,
+        "units": {name: unit for name, (_, unit) in metrics.items()},
+        "data": {"name": data[0], "sha256": data[1]},
+        "protocol": protocol or {},
         "versions": {"python": where["python"]} | where["versions"],
         "backend": sys.modules["keras"].backend.backend() if "keras" in sys.modules else None,
         "device": where["device"],
         "cores": where["cores"],
-        "seconds": seconds,
-        "peak_memory_bytes": _peak_memory(),
-        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    write_atomically(path, (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
-    return path
+    table = "\n".join(f"{name:32} {value:12.6g} {found['units'][name]}" for name, value in values.items())
+    display({"text/plain": table, MEASURED: found}, raw=True)
 
 
-def _peak_memory() -> int:
-    """Return the most bytes that this process ever held."""
-    import resource  # not on Windows
+def identity(experiment: str, version: int, parameters: dict[str, Any], seed: int) -> str:
+    """Return the name of a run's record: a hash of what was run, not of what came out.
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    The experiment's `version` (`sweeps.yml`) is raised by hand when its code changes in a way that changes results: a
+    hash of the code would throw away hours of runs for a comment. What code ran stands in the record.
+    """
+    run = {"experiment": experiment, "version": version, "parameters": parameters, "seed": seed}
+    return sha256(json.dumps(run, sort_keys=True).encode())[:16]
 
 
-def read_records(experiment: str) -> pd.DataFrame:
+def record_text(record: dict[str, Any]) -> str:
+    """Return a record as it stands in its file: keys sorted, one a line.
+
+    Raises:
+        InputError: it does not follow the schema.
+    """
+    validate(record, "this run")
+    return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def validate(record: Any, where: str) -> None:
+    """Refuse what is no record of this schema.
+
+    Args:
+        record: parsed JSON.
+        where: its file, for the message.
+
+    Raises:
+        InputError: a field is missing, unknown or of the wrong kind, or a metric has no unit.
+    """
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        has = record.get("schema") if isinstance(record, dict) else None
+        raise InputError(f"{where} is no record of schema {SCHEMA} (its schema: {has}); run it again with --rerun")
+    if record.keys() != FIELDS.keys():
+        missing, unknown = sorted(FIELDS.keys() - record.keys()), sorted(record.keys() - FIELDS.keys())
+        raise InputError(
+            f"{where}: fields missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+        )
+    for name, kind in FIELDS.items():
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
+            raise InputError(f"{where}: the field {name} is {record[name]!r}, which is not of the right kind")
+    for name, value in record["metrics"].items():
+        if not isinstance(value, int | float) or not math.isfinite(value) or name not in record["units"]:
+            raise InputError(f"{where}: the metric {name} needs a unit and a finite value; it is {value!r}")
+
+
+def load_record(path: Path) -> dict[str, Any]:
+    """Return the record in the file `path`.
+
+    Raises:
+        InputError: it holds no record of this schema, or another run's.
+    """
+    try:
+        record = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is no JSON: {error}") from None
+    validate(record, str(path))
+    named = identity(record["experiment"], record["version"], record["parameters"], record["seed"])
+    if (path.parent.name, path.stem) != (record["experiment"], named):
+        raise InputError(f"{path} holds the run {record['experiment']}/{named}; a file is named by its run")
+    return record
+
+
+def load_records(experiment: str, folder: Path | None = None) -> list[dict[str, Any]]:
+    """Return all records of an experiment below `folder` (the book's own), by name; none is an empty list."""
+    return [load_record(path) for path in sorted(((folder or RESULTS) / experiment).glob("*.json"))]
+
+
+def read_records(experiment: str, profile: str = "laptop") -> pd.DataFrame:
     """Return an experiment's records, one a row: parameters, metrics, and `seed`, `seconds`, `device`, `when`, ….
 
     They come from the repository, or from the installed package, which carries them along.
 
+    Args:
+        experiment: its name.
+        profile: of the sweep.
+
     Raises:
         InputError: there are none.
     """
-    records = [json.loads(path.read_text("utf-8")) for path in sorted((RESULTS / experiment).glob("*.json"))]
-    if not records:
-        raise InputError(f"there are no records of {experiment} in {RESULTS}")
-    plain = ("seed", "seconds", "backend", "device", "cores", "when")
-    return pd.DataFrame([r["parameters"] | r["metrics"] | {name: r[name] for name in plain} for r in records])
+    table = records_table([experiment], profile)
+    if table.empty:
+        raise InputError(f"there are no records of {experiment} ({profile}); run `lmtutorial sweep {experiment}`")
+    return table
+
+
+def records_table(names: list[str], profile: str, conditions: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Return the records of several experiments, one a row, that have a profile and meet the conditions.
+
+    Args:
+        names: of the experiments.
+        profile: of the sweep.
+        conditions: values of parameters, or of the seed.
+    """
+    wanted = (conditions or {}) | {"profile": profile}
+    records = [
+        record
+        for name in names
+        for record in load_records(name)
+        if wanted.items() <= {**record["parameters"], "seed": record["seed"]}.items()
+    ]
+    plain = ("experiment", "seed", "seconds", "backend", "device", "cores", "when")
+    return pd.DataFrame([{**r["parameters"], **r["metrics"], **{name: r[name] for name in plain}} for r in records])
 
 
 def glue(name: str, value: Any) -> None:

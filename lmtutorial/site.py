@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from lmtutorial import equations, execution
+from lmtutorial import claimpage, equations, execution, statements
 from lmtutorial.errors import InputError
 
 
@@ -99,14 +99,26 @@ def _staged_files(root: Path, executed: dict[str, Path]) -> Iterator[tuple[str, 
     yield "CONTRIBUTING.md", (root / "CONTRIBUTING.md").read_bytes()
     for path in sorted((root / "book").rglob("*")):
         if path.is_file() and path.name != "_toc.yml" and "__pycache__" not in path.parts:
-            yield path.relative_to(root).as_posix(), path.read_bytes()
+            yield path.relative_to(root).as_posix(), _with_anchors(path)
     copies = {chapter: execution.read(path) for chapter, path in executed.items()}
     notebooks = {chapter: execution.read(root / "notebooks" / f"{chapter}.ipynb") for chapter in copies}
     yield "book/_generated/executions.md", executions_table(copies).encode()
     yield "book/_generated/equations.md", equations.page(notebooks, root / "tests", _source(root)).encode()
+    if (root / "book" / "claims.yml").is_file():
+        yield from claimpage.staged(root, copies, _source(root))
     for chapter, ran in copies.items():
         merged = with_outputs(notebooks[chapter], ran)
+        prose = [cell for cell in merged.cells if cell.cell_type == "markdown"]
+        for cell, text in zip(prose, statements.anchored([cell.source for cell in prose])):
+            cell.source = text
         yield f"notebooks/{chapter}.ipynb", nbformat.writes(merged).encode()
+
+
+def _with_anchors(path: Path) -> bytes:
+    """Return a file of the book; in a page, every sentence that states a claim can be linked to."""
+    if path.suffix != ".md":
+        return path.read_bytes()
+    return next(statements.anchored([path.read_text("utf-8")])).encode()
 
 
 def _source(root: Path) -> str:

@@ -12,7 +12,20 @@ FLOORS = [
     {"errors", "files", "sources", "data", "tokenizers", "ngram"},
     {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "costs"},
     {"evaluation", "compression", "checkpoints", "callbacks", "training", "presets", "generation"},
-    {"experiments", "plots", "exercises", "equations", "execution", "site", "cli"},
+    {
+        "experiments",
+        "sweeps",
+        "claims",
+        "verdicts",
+        "statements",
+        "claimpage",
+        "plots",
+        "exercises",
+        "equations",
+        "execution",
+        "site",
+        "cli",
+    },
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted({*PACKAGE.rglob("*.py")} - {PACKAGE / "__init__.py"})  # a module is a file, or a folder of them

@@ -97,55 +97,93 @@ def results(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write(results, seed=0, nats=1.5, unit="nat/char"):
-    units = {"nats_per_char": unit} if unit else {}
-    text = {"name": "tiny", "sha256": "0" * 64}
-    return experiments.write_record(
-        results / "x99",
-        {"preset": "small"},
-        seed,
-        {"nats_per_char": nats},
-        units,
-        text,
-        {"window": 64, "stride": 32, "carried_state": False},
-        2.5,
-        "from lmtutorial import data",
-    )
+def record(seed=0, nats=1.5, **changes):
+    """A whole record of the experiment x99."""
+    return {
+        "schema": experiments.SCHEMA,
+        "experiment": "x99",
+        "version": 1,
+        "parameters": {"preset": "small", "profile": "laptop"},
+        "seed": seed,
+        "metrics": {"nats_per_char": nats},
+        "units": {"nats_per_char": "nat/char"},
+        "data": {"name": "tiny", "sha256": "0" * 64},
+        "protocol": {},
+        "code": "0" * 64,
+        "versions": {"python": "3.13"},
+        "backend": None,
+        "device": "a machine",
+        "cores": 2,
+        "seconds": 2.5,
+        "peak_memory_bytes": 10**6,
+        "when": "2026-11-24T00:00:00Z",
+    } | changes
 
 
-def test_a_record_says_what_was_run_on_what_and_where(results):
-    record = json.loads(write(results).read_text())
-    assert record["experiment"] == "x99"
-    assert (record["parameters"], record["seed"]) == ({"preset": "small"}, 0)
-    assert (record["metrics"], record["units"]) == ({"nats_per_char": 1.5}, {"nats_per_char": "nat/char"})
-    assert record["protocol"] == {"window": 64, "stride": 32, "carried_state": False}
-    assert record["code"] == experiments.code_version("from lmtutorial import data")
-    assert record["peak_memory_bytes"] > 10**6
-    assert record.keys() >= {"schema", "data", "versions", "device", "cores", "seconds", "when", "backend"}
-    assert list(record) == sorted(record)
+def write(results, **changes):
+    """Write a record to the file that its run names; return the path."""
+    content = record(**changes)
+    run = (content[name] for name in ("experiment", "version", "parameters", "seed"))
+    path = results / content["experiment"] / f"{experiments.identity(*run)}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_record_is_written_with_sorted_keys_and_read_back(results):
+    text = experiments.record_text(record())
+    assert json.loads(text) == record()
+    assert list(json.loads(text)) == sorted(record())
+    assert experiments.load_record(write(results)) == record()
+
+
+def test_a_runs_identity_is_what_was_run_and_not_what_came_out():
+    first = experiments.identity("x99", 1, {"a": 1, "b": 2}, 0)
+    assert first == experiments.identity("x99", 1, {"b": 2, "a": 1}, 0)
+    others = [("x98", 1, {"a": 1, "b": 2}, 0), ("x99", 2, {"a": 1, "b": 2}, 0), ("x99", 1, {"a": 1, "b": 2}, 1)]
+    assert len({first, *(experiments.identity(*run) for run in others)}) == 4
 
 
 def test_records_are_read_as_a_table_with_a_row_each(results):
     for seed in (0, 1):
-        write(results, seed, nats=1.5 + seed)
+        write(results, seed=seed, nats=1.5 + seed)
+    write(results, parameters={"preset": "small", "profile": "smoke"})
     table = experiments.read_records("x99").sort_values("seed")
     assert table.nats_per_char.tolist() == [1.5, 2.5]
     assert set(table.preset) == {"small"}
+    assert len(experiments.records_table(["x99"], "laptop", {"seed": 1})) == 1
 
 
-def test_a_record_is_never_written_over(results):
-    before = write(results).read_bytes()
-    with pytest.raises(InputError, match="holds a record of this very run"):
-        write(results, nats=0.1)
-    assert write(results, seed=1).read_bytes() != before
-    assert len(list(results.rglob("*.json"))) == 2
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 1}, r"is no record of schema 2 \(its schema: 1\)"),
+        ({"surplus": 1}, "unknown: surplus"),
+        ({"seed": "0"}, "the field seed is '0'"),
+        ({"seed": True}, "the field seed is True"),
+        ({"units": {}}, "nats_per_char needs a unit and a finite value"),
+        ({"nats": float("nan")}, "nats_per_char needs a unit and a finite value"),
+        ({"nats": "low"}, "nats_per_char needs a unit and a finite value"),
+    ],
+)
+def test_a_file_that_is_no_record_is_refused_by_name(results, changes, message):
+    path = write(results, **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        experiments.load_record(path)
+    assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize(("nats", "unit"), [(float("nan"), "nat/char"), (1.5, None)])
-def test_a_metric_without_a_unit_or_a_value_is_refused(results, nats, unit):
-    with pytest.raises(InputError, match="nats_per_char needs a unit and a finite value"):
-        write(results, nats=nats, unit=unit)
-    assert not list(results.rglob("*.json"))
+def test_a_missing_field_a_moved_file_and_broken_json_are_refused(results):
+    path = write(results)
+    path.write_text(json.dumps({name: value for name, value in record().items() if name != "code"}))
+    with pytest.raises(InputError, match="fields missing: code"):
+        experiments.load_record(path)
+    moved = write(results).rename(path.with_stem("0123456789abcdef"))
+    with pytest.raises(InputError, match="a file is named by its run"):
+        experiments.load_record(moved)
+    moved.write_text("{")
+    with pytest.raises(InputError, match="is no JSON"):
+        experiments.load_record(moved)
 
 
 def test_an_experiment_without_records_is_refused(results):
@@ -153,8 +191,24 @@ def test_an_experiment_without_records_is_refused(results):
         experiments.read_records("x98")
 
 
+def test_what_was_measured_is_shown_and_goes_along():
+    InteractiveShell.instance()
+    with capture_output() as captured:
+        experiments.measured({"nats": (np.float32(1.5), "nat/char")}, ("tiny", "0" * 64), {"window": 64})
+    bundle = captured.outputs[0].data
+    found = bundle[experiments.MEASURED]
+    assert (found["metrics"], found["units"]) == ({"nats": 1.5}, {"nats": "nat/char"})
+    assert found["data"] == {"name": "tiny", "sha256": "0" * 64}
+    assert found["cores"] >= 1
+    assert "1.5 nat/char" in bundle["text/plain"]
+
+
+def test_a_measurement_that_is_no_number_is_refused():
+    with pytest.raises(InputError, match="nats = nan"):
+        experiments.measured({"nats": (float("nan"), "nat/char")}, ("tiny", ""))
+
+
 def test_the_books_own_records_are_whole():
-    for path in experiments.IN_REPOSITORY.rglob("*.json"):
-        record = json.loads(path.read_text("utf-8"))
-        assert record["metrics"].keys() == record["units"].keys(), path
-        assert record["experiment"] == path.parent.name
+    folders = [folder.name for folder in experiments.RESULTS.iterdir() if folder.is_dir()]
+    assert "x00_presets" in folders
+    assert all(experiments.load_records(name) for name in folders if not name.startswith("_"))

@@ -1,0 +1,75 @@
+"""Where the book states claims: the sentences that do, and whether they say what the records say.
+
+A sentence states a claim by a Markdown link to it whose text is the verdict, such as
+`[refuted](../book/claims.md#claim-transformers-beat-rnns)`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmtutorial.claims import read
+from lmtutorial.execution import read as read_notebook
+from lmtutorial.files import read_text
+from lmtutorial.verdicts import Verdict, judge_all
+
+STATED = re.compile(r"\[([^\[\]]*)\]\([\w./-]*\bclaims\.md#claim-([\w-]+)\)")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the book that states a claim: what verdict it `said`, and its `anchor` in the built page."""
+
+    page: str
+    claim: str
+    said: str
+    anchor: str
+
+
+def pages(root: Path) -> dict[str, list[str]]:
+    """Return the Markdown of every page and chapter by path; a chapter's cells are texts of their own."""
+    found = {path.relative_to(root).as_posix(): [read_text(path)] for path in sorted((root / "book").glob("*.md"))}
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        cells = [cell.source for cell in read_notebook(path).cells if cell.cell_type == "markdown"]
+        found[path.relative_to(root).as_posix()] = cells
+    return found
+
+
+def sentences(page: str, texts: Iterable[str]) -> Iterator[Sentence]:
+    """Yield the sentences of a page that state claims."""
+    seen = Counter()
+    for said, claim in (match.groups() for text in texts for match in STATED.finditer(text)):
+        seen[claim] += 1
+        yield Sentence(page, claim, said, f"states-{claim}-{seen[claim]}")
+
+
+def anchored(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts of a page for Sphinx: what states a claim has an anchor and looks like a verdict."""
+    seen = Counter()
+
+    def mark(match: re.Match) -> str:
+        said, claim = match.groups()
+        seen[claim] += 1
+        return f"[[{said}](#claim-{claim})]{{#states-{claim}-{seen[claim]} .verdict .{said.lower()}}}"
+
+    for text in texts:
+        yield STATED.sub(mark, text)
+
+
+def check(root: Path) -> tuple[list[Verdict], list[str]]:
+    """Return the verdicts, and everything that is wrong with claims or with the sentences that state them."""
+    verdicts, problems = judge_all(root)
+    known = {claim.id for claim in read(root / "book" / "claims.yml")[0]}
+    words = {verdict.claim.id: verdict.word for verdict in verdicts}
+    for page, texts in pages(root).items():
+        for sentence in sentences(page, texts):
+            said, claim = sentence.said, sentence.claim
+            if claim not in known:
+                problems.append(f"{page} states the claim {claim}, which book/claims.yml lacks")
+            elif claim not in words:
+                problems.append(f"{page} says that claim {claim} is {said}; the records give no verdict")
+            elif said != words[claim]:
+                problems.append(f"{page} says that claim {claim} is {said}; the records say {words[claim]}")
+    return verdicts, problems
