@@ -50,6 +50,11 @@ def folder(tmp_path, monkeypatch):
     return folder
 
 
+def heed_ctrl_c():
+    """Undo, in a child, what a shell does to jobs in the background: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def records(place):
     return {path.name: json.loads(path.read_text()) for path in Path(place).glob("x90_toy/*.json")}
 
@@ -114,7 +119,7 @@ def test_a_record_is_replaced_only_when_told_so(folder, capsys):
 def test_ctrl_c_ends_the_running_notebooks_and_keeps_what_is_done(folder):
     (folder / "sweeps.yml").write_text(SWEEPS.replace("points: [{word: [a", "points: [{pause: [0.0, 60.0], word: [a"))
     command = [PROGRAMS / "lmtutorial", "sweep", "x90_toy", "--to", "out"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as child:
         while "3/" not in child.stderr.readline():
             assert child.poll() is None
         time.sleep(1)
@@ -203,7 +208,7 @@ def test_on_a_dask_cluster_every_record_is_there_once_though_a_worker_and_the_cl
         address = json.loads(note.read_text())["address"]
         place = str(tmp_path / "out")
         command = [PROGRAMS / "lmtutorial", "sweep", "x90_toy", "--to", place, "--scheduler", address]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as client:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as client:
             while "2/" not in client.stderr.readline():
                 assert client.poll() is None
             os.kill(started[1].pid, signal.SIGKILL)
