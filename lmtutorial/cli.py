@@ -280,7 +280,7 @@ def _show_progress(items: Iterable, total: int) -> Iterable:
 
 
 def _sweep(options) -> int:
-    sweeps = _book_module("sweeps")
+    sweeps = _book_module("sweeps", "a sweep")
     folder = Path("notebooks", "experiments")
     chosen = sweeps.choose(folder, options.experiment, options.profile, options.only)
     if options.dry_run:
@@ -299,7 +299,7 @@ def _sweep(options) -> int:
 
 
 def _records(options) -> None:
-    sweeps, experiments = _book_module("sweeps"), _book_module("experiments")
+    sweeps, experiments = (_book_module(name, "showing records") for name in ("sweeps", "experiments"))
     names = sweeps.names(Path("notebooks", "experiments"), options.experiment)
     table = experiments.records_table(names, options.profile, sweeps.conditions(options.only))
     if options.export is None:
@@ -312,23 +312,20 @@ def _records(options) -> None:
         raise InputError(f"{options.export} must end in .csv or .parquet")
 
 
-def _book_module(name: str):
-    """Import a module that needs packages of the book."""
+def _book_module(name: str, purpose: str):
+    """Import a module that needs packages of the book, for a `purpose` that the message names where one is missing."""
     try:
         return importlib.import_module(f"lmtutorial.{name}")
     except ModuleNotFoundError as error:
-        raise InputError(f"this needs {error.name}; install lmtutorial[book]") from None
+        raise InputError(f"{purpose} needs {error.name}; install lmtutorial[book]") from None
 
 
 def _book(options) -> int:
-    return _book_module("site").build(Path.cwd(), options.profile)
+    return _book_module("site", "building the book").build(Path.cwd(), options.profile)
 
 
 def _claims(options) -> int:
-    try:
-        from lmtutorial import statements, verdicts
-    except ModuleNotFoundError as error:
-        raise InputError(f"claims need {error.name}; install lmtutorial[book]") from None
+    statements, verdicts = (_book_module(name, "judging claims") for name in ("statements", "verdicts"))
     found, problems = statements.check(Path()) if options.check else verdicts.judge_all(Path())
     for line in [verdict.json() for verdict in found] if options.json else [verdicts.table(found)]:
         print(line)
