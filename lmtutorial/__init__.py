@@ -11,7 +11,7 @@ models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn``
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
                         ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
-                        ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
+                        ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
                         ``site`` · ``cli``
 ======================  =======================================================================
 """

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from lmtutorial import claimpage, equations, execution, statements
+from lmtutorial import claimpage, equations, execution, ladder, statements
 from lmtutorial.errors import InputError
 
 
@@ -106,6 +106,7 @@ def _staged_files(root: Path, executed: dict[str, Path]) -> Iterator[tuple[str, 
     yield "book/_generated/equations.md", equations.page(notebooks, root / "tests", _source(root)).encode()
     if (root / "book" / "claims.yml").is_file():
         yield from claimpage.staged(root, copies, _source(root))
+        yield from ladder.staged()
     for chapter, ran in copies.items():
         merged = with_outputs(notebooks[chapter], ran)
         prose = [cell for cell in merged.cells if cell.cell_type == "markdown"]

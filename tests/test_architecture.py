@@ -19,6 +19,8 @@ FLOORS = [
         "verdicts",
         "statements",
         "claimpage",
+        "chooser",
+        "ladder",
         "plots",
         "exercises",
         "equations",

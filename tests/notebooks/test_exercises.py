@@ -175,6 +175,35 @@ def cached_step(query, key, value, keys, values, root=0.5, blind=False, softmax=
     return weights @ values, keys, values
 
 
+def softened(logits, tau, scale=lambda z, tau: z / tau, after=lambda p, tau: p, stable=True):
+    """Chapter 9's exercise 2, with its mistakes as options."""
+    z = scale(logits, tau)
+    p = np.exp(z - z.max() if stable else z)
+    return after(p / p.sum(), tau)
+
+
+def bounds(values, resamples=10_000, seed=0):
+    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    return values[draws].mean(axis=1)
+
+
+def unpaired(one, other):
+    return np.percentile(bounds(one) - bounds(other, seed=1), [2.5, 97.5])
+
+
+CLAIM = {
+    "id": "mine",
+    "statement": {"en": "A GRU is better than a simple RNN.", "zh": "GRU 优于简单 RNN。"},
+    "origin": "a reader",
+    "experiment": "x00_presets",
+    "metric": "nats_per_char",
+    "better": "lower",
+    "claimed": {"where": {"preset": "gru-small"}},
+    "other": {"where": {"preset": "rnn-small"}},
+    "compare": "difference",
+    "margin": 0.01,
+    "seeds": 5,
+}
 MISTAKES = [
     ("01-perplexity", lambda p: -np.log(p).mean(), "its exponential"),
     ("01-perplexity", lambda p: np.exp(-np.log(p).sum()), "average"),
@@ -394,6 +423,38 @@ MISTAKES = [
     ("05-model", ({"layers": 1, "width": 32}, {}), "2000 steps are too many"),
     ("05-model", ({"layers": 1, "width": 32}, {"steps": 10, "batch": 64}), "4,096 tokens"),
     ("05-model", ({"layers": 1, "width": 32}, {"steps": 1}), "the bigram model"),
+    ("09-bits", np.log2(40), "per token"),
+    ("09-bits", np.log(40) / 2.9, "nats"),
+    ("09-bits", 40 / 2.9, "take its logarithm"),
+    ("09-bits", 2.9 * np.log2(40), "Upside down"),
+    ("09-bits", 1.0, "log₂"),
+    ("09-temperature", lambda z, tau: softened(z, tau, scale=lambda z, tau: z * tau), "Divide by"),
+    ("09-temperature", lambda z, tau: softened(z, 1), "changes nothing"),
+    ("09-temperature", lambda z, tau: softened(z, 1, after=lambda p, _: p / 0.5), "before the softmax"),
+    ("09-temperature", lambda z, tau: softened(z, tau) * 1.1, "sum to 1"),
+    ("09-temperature", lambda z, tau: np.ones(3) / 3, "softmax(logits / temperature)"),
+    ("09-temperature", lambda z, tau: softened(z, tau)[:2], "shape"),
+    ("09-repeated", lambda text, n: 3 / 7, "not the different ones"),
+    ("09-repeated", lambda text, n: 1, "first time"),
+    ("09-repeated", lambda text, n: 4 / 9, "7 sequences"),
+    ("09-repeated", lambda text, n: 4, "A share"),
+    ("09-repeated", lambda text, n: 0.5, "4 of 7"),
+    ("09-repeated", lambda text, n: 4 / 7, "nothing repeats"),
+    ("09-interval", unpaired, "Too wide"),
+    ("09-interval", lambda a, b: [1, 0], "lower bound"),
+    ("09-interval", lambda a, b: [(a - b).mean()] * 2, "with replacement"),
+    ("09-interval", lambda a, b: np.percentile(bounds(b - a), [2.5, 97.5]), "first minus the second"),
+    ("09-interval", lambda a, b: np.percentile(a - b, [2.5, 97.5]), "single differences"),
+    ("09-interval", lambda a, b: [0.1, 0.2], "near"),
+    ("09-choose", lambda rows, p, s: "large", "more parameters"),
+    ("09-choose", lambda rows, p, s: "slow", "trains longer"),
+    ("09-choose", lambda rows, p, s: "small", "fewer nats"),
+    ("09-choose", lambda rows, p, s: "none", "not the best"),
+    ("09-choose", lambda rows, p, s: "best", "≤, not <"),
+    ("09-choose", lambda rows, p, s: rows, "name of one model"),
+    ("09-claim", {"id": "mine"}, "No claim yet"),
+    ("09-claim", CLAIM | {"seeds": 1}, "anecdote"),
+    ("09-claim", CLAIM | {"experiment": "x99"}, "do not decide it"),
 ]
 
 

@@ -135,3 +135,19 @@ def test_every_figure_is_described_and_every_quoted_number_is_there(visit, name)
     assert len(alts) == (ROOT / name).with_suffix(".ipynb").read_text("utf-8").count("plt.subplots")
     assert all(len(alt) > 40 for alt in alts)
     assert "glue:" not in page.locator("article").inner_text()
+
+
+def test_the_chooser_keeps_the_readers_limits_and_says_what_is_best(visit):
+    page = visit("notebooks/09_faq.html").page
+    chooser, rows = page.locator(".chooser"), page.locator(".chooser tbody tr")
+    everything = rows.count()
+    assert chooser.get_by_role("status").inner_text().startswith(f"Of {everything} that were tried, {everything} fit.")
+    limit = int(chooser.locator("select[name=seconds] option").nth(1).get_attribute("value"))
+    chooser.locator("select[name=seconds]").select_option(str(limit))
+    seconds = rows.evaluate_all("rows => rows.filter((row) => !row.hidden).map((row) => Number(row.dataset.seconds))")
+    assert 0 < len(seconds) < everything
+    assert max(seconds) <= limit
+    best = page.locator(".chooser tbody tr:not([hidden]) td").first.inner_text()
+    assert f"Best: {best}," in chooser.get_by_role("status").inner_text()
+    chooser.locator("select[name=recall]").select_option("256")
+    assert "Nothing that was tried fits" in chooser.get_by_role("status").inner_text()
