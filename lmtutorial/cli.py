@@ -1,4 +1,4 @@
-"""The command `lmtutorial`: data, train, eval, generate, compress, decompress, book, claims.
+"""The command `lmtutorial`: data, train, eval, generate, export, compress, decompress, sweep, records, book, claims.
 
 Bad input ends with one line on standard error and exit code 2.
 """
@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--stop", action="append", default=[], help="a string that ends the text")
     command.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
     command.set_defaults(run=_generate)
+
+    command = commands.add_parser("export", help="write trained models as the playground's engine reads them")
+    command.add_argument("folder", nargs="+", type=Path, metavar="FOLDER", help="of a trained run, whose name it keeps")
+    command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="of the models and their manifest")
+    command.add_argument("--dtype", default="int8", help="float32, float16 or int8 (default %(default)s)")
+    command.set_defaults(run=_export)
 
     command = commands.add_parser("compress", help="compress a file with a language model")
     command.add_argument("file", type=Path, metavar="FILE")
@@ -220,6 +226,13 @@ def _generate(options) -> None:
     for _, piece in pieces:
         print(piece, end="", flush=True)
     print()
+
+
+def _export(options) -> None:
+    export = _neural("export")
+    for folder in options.folder:
+        entry = export.export(folder, options.to, options.dtype)
+        print(f"{options.to / entry['file']}: {entry['bytes']:,} bytes, SHA-256 {entry['sha256'][:12]}…")
 
 
 def _neural(module: str):

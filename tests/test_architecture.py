@@ -25,6 +25,8 @@ FLOORS = [
         "exercises",
         "equations",
         "execution",
+        "export",
+        "playground",
         "site",
         "cli",
     },
