@@ -1,7 +1,7 @@
-"""Models in files that the playground's engine reads: weights, alphabet and configuration in one safetensors file each.
+"""Models in files that the playground's engine reads: weights, alphabet and configuration in a safetensors file each.
 
-Beside them lies `manifest.json`: for every model its file, the file's SHA-256, and how it was trained. Matrices are kept
-in 32 or 16 bits, or in 8 with a scale for every output column: the rule that the engine undoes when it loads.
+Beside them lies `manifest.json`: for every model its file, the file's SHA-256, and how it was trained. Matrices are
+kept in 32 or 16 bits, or in 8 with a scale for every output column: what the engine undoes when it loads.
 """
 
 import dataclasses
@@ -74,14 +74,15 @@ def neural(model: NeuralLM, tokenizer: Tokenizer, dtype: str) -> bytes:
 
 
 def counted(model: NGram, tokenizer: Tokenizer) -> bytes:
-    """Return the file of an n-gram model that interpolates: a byte each for an n-gram's last token, probability, share
-    left to shorter contexts, and number of continuations.
+    """Return the file of an n-gram model that interpolates.
+
+    An n-gram is four bytes: last token, probability, share left to shorter contexts, number of continuations.
 
     Raises:
-        InputError: the model does not interpolate, or its vocabulary has more than 256 tokens.
+        InputError: the model does not interpolate, or its vocabulary has more than 255 tokens.
     """
-    if model.method not in ("absolute", "kn", "mkn") or model.vocab_size > 256:
-        raise InputError("the engine reads n-gram models that interpolate, with at most 256 tokens")
+    if model.method not in ("absolute", "kn", "mkn") or model.vocab_size > 255:
+        raise InputError("the engine reads n-gram models that interpolate, with at most 255 tokens")
     step, tensors = nats(model), {}
     for n, table in enumerate(model.tables, start=1):
         counts = np.bincount(table.keys // model.vocab_size, minlength=len(table.reserved))
@@ -162,7 +163,6 @@ def _file(tensors: dict[str, np.ndarray], config: dict, tokenizer: Tokenizer) ->
     if not isinstance(tokenizer, CharTokenizer):
         raise InputError(f"the engine reads characters; this model's tokenizer is of kind {tokenizer.type!r}")
     alphabet = [tokenizer.decode([i]) for i in range(tokenizer.vocab_size)]
-    metadata = {
-        name: json.dumps(value, ensure_ascii=False) for name, value in (("config", config), ("alphabet", alphabet))
-    }
-    return safetensors.numpy.save(tensors, metadata=metadata)
+    metadata = {"config": config, "alphabet": alphabet}
+    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in metadata.items()}
+    return safetensors.numpy.save(tensors, metadata=texts)

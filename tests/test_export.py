@@ -1,4 +1,4 @@
-"""Export: what is rounded and how much, what the manifest says, what is refused. The engine itself: tests/playground."""
+"""Export: what is rounded and how much, what the manifest says, what is refused. The engine: tests/playground."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The browser's engine against Keras, in Node: the same logits for every kind of model, and what it does at the edges."""
+"""The engine against Keras, in Node: the same logits for every kind of model, and what happens at the edges."""
 
 import json
 import os
