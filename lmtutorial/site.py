@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from lmtutorial import claimpage, equations, execution, ladder, statements
+from lmtutorial import claimpage, equations, execution, ladder, playpage, statements
 from lmtutorial.errors import InputError
 
 
@@ -107,6 +107,8 @@ def _staged_files(root: Path, executed: dict[str, Path]) -> Iterator[tuple[str, 
     if (root / "book" / "claims.yml").is_file():
         yield from claimpage.staged(root, copies, _source(root))
         yield from ladder.staged()
+    if (root / playpage.MANIFEST).is_file():
+        yield from playpage.staged(root)
     for chapter, ran in copies.items():
         merged = with_outputs(notebooks[chapter], ran)
         prose = [cell for cell in merged.cells if cell.cell_type == "markdown"]

@@ -27,6 +27,7 @@ FLOORS = [
         "execution",
         "export",
         "playground",
+        "playpage",
         "site",
         "cli",
     },
