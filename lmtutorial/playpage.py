@@ -14,6 +14,7 @@ from pathlib import Path
 from lmtutorial.files import read_text
 
 MANIFEST = Path("book", "_static", "playground", "models", "manifest.json")
+MODULES = ("playground", "engine", "labels", "panels", "sampling", "tracks", "views")
 SHOWN = 20  # next characters
 PROMPTS = {
     "tinyshakespeare": "BAPTISTA:\nI have a daughter, sir, called Katharina.\n\n"
@@ -103,8 +104,11 @@ def element(playground: Playground, manifest: dict) -> str:
     written = " ".join(f'{name}="{_escaped(value)}"' for name, value in attributes.items())
     columns = "".join(_column(playground, name, manifest[name]["default"]) for name in playground.models)
     old = json.dumps(playground.old, ensure_ascii=False)
+    modules = "".join(f'<link rel="modulepreload" href="{folder}/{module}.mjs">' for module in MODULES)
+    files = ("manifest.json", *(manifest[name]["file"] for name in playground.models))
+    models = "".join(f'<link rel="preload" as="fetch" crossorigin href="{folder}/models/{file}">' for file in files)
     return (
-        f'<link rel="stylesheet" href="{folder}/playground.css"><lm-playground {written} share>'
+        f'<link rel="stylesheet" href="{folder}/playground.css">{modules}{models}<lm-playground {written} share>'
         f'<noscript><p class="failed">{playground.noscript}</p></noscript><div class="columns">{columns}</div>'
         f'</lm-playground><script type="module" src="{folder}/playground.mjs"></script>'
         f'<script nomodule>document.querySelector("lm-playground").insertAdjacentText("afterbegin", {old})</script>\n'
