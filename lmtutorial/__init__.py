@@ -12,7 +12,7 @@ using models            ``evaluation`` · ``compression`` · ``generation`` · `
                         ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
-                        ``export`` · ``playground`` · ``playpage`` · ``site`` · ``cli``
+                        ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``site`` · ``cli``
 ======================  =======================================================================
 """
 

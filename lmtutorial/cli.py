@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", nargs="+", type=Path, metavar="FOLDER", help="of a trained run, whose name it keeps")
     command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="of the models and their manifest")
     command.add_argument("--dtype", default="int8", help="float32, float16 or int8 (default %(default)s)")
+    command.add_argument("--onnx", action="store_true", help="write NAME.onnx, too, for other runtimes")
     command.set_defaults(run=_export)
 
     command = commands.add_parser("compress", help="compress a file with a language model")
@@ -233,6 +234,8 @@ def _export(options) -> None:
     for folder in options.folder:
         entry = export.export(folder, options.to, options.dtype)
         print(f"{options.to / entry['file']}: {entry['bytes']:,} bytes, SHA-256 {entry['sha256'][:12]}…")
+        if options.onnx:
+            print(_neural("onnxexport").export(folder, options.to))
 
 
 def _neural(module: str):

@@ -17,8 +17,7 @@ MANIFEST = Path("book", "_static", "playground", "models", "manifest.json")
 MODULES = ("playground", "engine", "labels", "panels", "sampling", "tracks", "views")
 SHOWN = 20  # next characters
 PROMPTS = {
-    "tinyshakespeare": "BAPTISTA:\nI have a daughter, sir, called Katharina.\n\n"
-    "PETRUCHIO:\nI see you do not mean to part with ",
+    "tinyshakespeare": "BAPTISTA:\nI have a daughter, sir, called Katharina.\n\nPETRUCHIO:\n",
     "tang": "白日依山盡，黃河入海流。\n欲窮千里目，",
 }
 
@@ -57,7 +56,7 @@ ENGLISH = Playground(
     stages=("gpt-untrained", "gpt-minute", "gpt"),
     prompt=PROMPTS["tinyshakespeare"],
     examples=(
-        PROMPTS["tinyshakespeare"],
+        "PETRUCHIO:\nYou wrong me, Signior Gremio: give me leave.\nI am a gentleman of Verona, sir,\nThat, hearing of ",
         "GREMIO:\nO this learning, what a thing it is!\n\nGRUMIO:\nO this woodcock, what an ass it is!\n\nPETRUCHIO:\n",
         "To be, or not to be, that is the question:\nWhether 'tis nobler in the mind to suffer\n",
         "The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy d",
@@ -110,7 +109,7 @@ def element(playground: Playground, manifest: dict) -> str:
     return (
         f'<link rel="stylesheet" href="{folder}/playground.css">{modules}{models}<lm-playground {written} share>'
         f'<noscript><p class="failed">{playground.noscript}</p></noscript><div class="columns">{columns}</div>'
-        f'</lm-playground><script type="module" src="{folder}/playground.mjs"></script>'
+        f'</lm-playground><script async type="module" src="{folder}/playground.mjs"></script>'
         f'<script nomodule>document.querySelector("lm-playground").insertAdjacentText("afterbegin", {old})</script>\n'
     )
 

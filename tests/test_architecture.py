@@ -26,6 +26,7 @@ FLOORS = [
         "equations",
         "execution",
         "export",
+        "onnxexport",
         "playground",
         "playpage",
         "site",

@@ -182,7 +182,7 @@ def test_the_memory_of_an_ngram_is_its_order_and_changes_with_the_place(page):
     reach = {name: int(count) for name, count in re.findall(r"(\S+): the effect is above 1 % for (\d+)", said)}
     assert reach["5-gram"] <= 4 < reach["LSTM"]
     assert reach["GPT"] < 64
-    panel.locator("input").first.fill("98")
+    panel.locator("input").first.fill("60")
     assert panel.locator("p").inner_text() != said
     panel.locator("input").first.fill("5000")
     assert "too short" in panel.inner_text()

@@ -277,15 +277,15 @@ export function softmax(logits) {
 class NGram {
   constructor(config, alphabet, tensors) {
     Object.assign(this, { config, alphabet, V: config.vocab_size });
-    const nats = (codes) => codes && Float32Array.from(codes, (code) => Math.exp(-code * config.nats));
+    this.meaning = Float32Array.from({ length: 256 }, (_, code) => Math.exp(-code * config.nats)); // of a coded probability
     this.orders = Array.from({ length: config.order }, (_, n) => {
       const counts = tensors[`order_${n + 1}/continuations`], first = new Uint32Array(counts.length + 1);
       counts.forEach((count, row) => { first[row + 1] = first[row] + count; });
       return {
         first,
-        reserved: nats(tensors[`order_${n + 1}/reserved`]),
+        reserved: tensors[`order_${n + 1}/reserved`],
         tokens: tensors[`order_${n + 1}/tokens`],
-        probabilities: nats(tensors[`order_${n + 1}/probabilities`]),
+        probabilities: tensors[`order_${n + 1}/probabilities`],
       };
     });
   }
@@ -308,8 +308,8 @@ class NGram {
     rows.forEach((row, n) => {
       if (row < 0) return;
       const { first, reserved, tokens, probabilities } = this.orders[n];
-      for (let token = 0; token < this.V; token++) p[token] *= reserved[row];
-      for (let i = first[row]; i < first[row + 1]; i++) p[tokens[i]] = probabilities[i];
+      for (let token = 0; token < this.V; token++) p[token] *= this.meaning[reserved[row]];
+      for (let i = first[row]; i < first[row + 1]; i++) p[tokens[i]] = this.meaning[probabilities[i]];
     });
     return { logits: p.map(Math.log), rows };
   }
