@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint sweep claims site-check serve lock clean
+.PHONY: help env book test lint sweep playground claims site-check serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: env ## check style, in notebooks too
 
 sweep: env ## make the runs of experiments that have no record yet
 	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)
+
+playground: env ## train the playground's models again, and write what its page loads
+	@$(BIN)/python -m lmtutorial.playground
 
 claims: env ## check that pages state what the records give
 	@$(BIN)/lmtutorial claims --check

@@ -70,7 +70,7 @@ def neural(model: NeuralLM, tokenizer: Tokenizer, dtype: str) -> bytes:
         raise InputError("the engine cannot read an embedding of another width than the model")
     if config.get("num_kv_heads") != config.get("heads"):
         raise InputError("the engine cannot read heads that share keys and values")
-    return _file(stored(values(model), dtype), {"kind": model.name, **config}, tokenizer)
+    return _file(stored(weights(model), dtype), {"kind": model.name, **config}, tokenizer)
 
 
 def counted(model: NGram, tokenizer: Tokenizer) -> bytes:
@@ -94,7 +94,7 @@ def counted(model: NGram, tokenizer: Tokenizer) -> bytes:
     return _file(tensors, config, tokenizer)
 
 
-def values(model: NeuralLM) -> dict[str, np.ndarray]:
+def weights(model: NeuralLM) -> dict[str, np.ndarray]:
     """Return the weights of a network by the names that the engine knows them by."""
     return {name: np.asarray(variable, dtype=np.float32) for name, variable in _named(model).items()}
 
@@ -119,14 +119,18 @@ def stored(weights: dict[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
     return kept
 
 
-def rounded(model: NeuralLM, dtype: str) -> None:
-    """Give `model` the weights that a reader of its file gets."""
-    kept = stored(values(model), dtype)
+def read(content: bytes) -> NeuralLM:
+    """Return the network that a reader of the file `content` gets."""
+    length = int.from_bytes(content[:8], "little")
+    fields = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["config"])
+    config, model = checkpoints.KINDS[fields.pop("kind")]
+    model, kept = model(config(**fields)), safetensors.numpy.load(content)
     for name, variable in _named(model).items():
         variable.assign(kept[name].astype(np.float32) * kept.get(name + SCALES, 1))
+    return model
 
 
-def rounded_counts(model: NGram) -> NGram:
+def rounded(model: NGram) -> NGram:
     """Return an n-gram model with the numbers that a reader of its file gets; its distributions sum to about 1."""
     step = nats(model)
     same = NGram.__new__(NGram)

@@ -69,7 +69,7 @@ def make(name: str, folder: Path) -> None:
         model, trained = ngram.train(recipe.preset, tokenizer.encode(corpus.train), tokenizer.vocab_size), {}
         content, parameters = export.counted(model, tokenizer), sum(len(table.keys) for table in model.tables)
     costs = {"float32": float(model.score(tokenizer.encode(corpus.validation)).mean())}
-    model = _rounded(model)
+    model = _Normalised(model) if isinstance(model, ngram.NGram) else export.read(content)
     costs["int8"] = float(model.score(tokenizer.encode(corpus.validation)).mean())
     measured = {"text": corpus.name, "sha256": corpus.sha256, "split": "validation", "nats_per_char": costs}
     trained = {"preset": recipe.preset, "text": corpus.name, **trained}
@@ -104,7 +104,7 @@ class _Normalised:
     """An n-gram model rounded as in its file, whose predictions sum to 1 again, as the browser makes them."""
 
     def __init__(self, model: ngram.NGram):
-        self.model = export.rounded_counts(model)
+        self.model = export.rounded(model)
 
     def start(self):
         return self.model.start()
@@ -118,14 +118,6 @@ class _Normalised:
             costs.append(np.log(np.exp(logits).sum()) - logits[token])
             state, logits = self.step(state, token)
         return np.array(costs)
-
-
-def _rounded(model):
-    """Return a model that predicts as the browser does with the numbers of its file."""
-    if isinstance(model, ngram.NGram):
-        return _Normalised(model)
-    export.rounded(model, "int8")
-    return model
 
 
 def _default(model, tokenizer, prompt: str) -> dict:
