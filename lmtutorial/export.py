@@ -121,13 +121,18 @@ def stored(weights: dict[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
 
 def read(content: bytes) -> NeuralLM:
     """Return the network that a reader of the file `content` gets."""
-    length = int.from_bytes(content[:8], "little")
-    fields = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["config"])
+    fields = description(content)["config"]
     config, model = checkpoints.KINDS[fields.pop("kind")]
     model, kept = model(config(**fields)), safetensors.numpy.load(content)
     for name, variable in _named(model).items():
         variable.assign(kept[name].astype(np.float32) * kept.get(name + SCALES, 1))
     return model
+
+
+def description(content: bytes) -> dict:
+    """Return the configuration and the alphabet in a file."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["model"])
 
 
 def rounded(model: NGram) -> NGram:
@@ -167,6 +172,5 @@ def _file(tensors: dict[str, np.ndarray], config: dict, tokenizer: Tokenizer) ->
     if not isinstance(tokenizer, CharTokenizer):
         raise InputError(f"the engine reads characters; this model's tokenizer is of kind {tokenizer.type!r}")
     alphabet = [tokenizer.decode([i]) for i in range(tokenizer.vocab_size)]
-    metadata = {"config": config, "alphabet": alphabet}
-    texts = {name: json.dumps(value, ensure_ascii=False) for name, value in metadata.items()}
-    return safetensors.numpy.save(tensors, metadata=texts)
+    model = json.dumps({"config": config, "alphabet": alphabet}, ensure_ascii=False)
+    return safetensors.numpy.save(tensors, metadata={"model": model})

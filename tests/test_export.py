@@ -53,7 +53,12 @@ def test_a_file_is_read_as_the_model_that_was_written_but_for_rounding(dtype):
         assert np.array_equal(value, kept[name] * kept.get(f"{name}.scales", np.float32(1)))
 
 
-def test_rounded_still_sum_to_about_one_and_leave_the_model_alone():
+def test_the_same_model_makes_the_same_file():
+    model = build(GPT)
+    assert len({export.neural(model, TOKENIZER, "int8") for _ in range(5)}) == 1
+
+
+def test_rounded_counts_still_sum_to_about_one_and_leave_the_model_alone():
     model = ngram.train("mkn3", np.random.default_rng(0).integers(8, size=500), 8)
     before = model.tables[2].probability.copy()
     rounded = export.rounded(model)

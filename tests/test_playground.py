@@ -42,9 +42,8 @@ def test_more_training_predicts_better():
 
 def test_what_the_page_shows_at_first_is_what_the_file_says():
     content = (FOLDER / "lstm.safetensors").read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    alphabet = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["alphabet"])
-    found = playground._default(export.read(content), CharTokenizer("".join(alphabet)), playpage.ENGLISH.prompt)
+    tokenizer = CharTokenizer("".join(export.description(content)["alphabet"]))
+    found = playground._default(export.read(content), tokenizer, playpage.ENGLISH.prompt)
     kept = MANIFEST["lstm"]["default"]
     assert found["bits"] == pytest.approx(kept["bits"], abs=1e-3)
     assert [character for character, _ in found["next"]][:5] == [character for character, _ in kept["next"]][:5]

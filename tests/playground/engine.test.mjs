@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { build, encode, parse } from "../../book/_static/playground/engine.mjs";
+import { build, parse } from "../../book/_static/playground/engine.mjs";
 import { draw, entropy, generator, kept } from "../../book/_static/playground/sampling.mjs";
+import { encode } from "../../book/_static/playground/tracks.mjs";
 
 const FOLDER = process.env.REFERENCES;
 const bytes = (name) => new Uint8Array(readFileSync(`${FOLDER}/${name}.safetensors`)).buffer;

@@ -1,9 +1,9 @@
 // The engine of the playground: four kinds of language models in plain JavaScript, one token at a time.
 //
 //   const model = await load("models/gpt.safetensors");
-//   let now = model.start();                             // logits: all equal, nothing was read yet
-//   for (const token of encode(model.alphabet, "ROMEO:").ids) now = model.step(now, token);
-//   now.logits;                                          // V numbers; softmax makes probabilities of them
+//   let now = model.start();
+//   for (const character of "ROMEO:") now = model.step(now, model.alphabet.indexOf(character));
+//   softmax(now.logits);                                 // the probability of each character to come next
 //
 // A state is a value: `step` returns a new one and leaves the old one as it was. So a text can be gone back in and
 // branched at no cost, and all that a model thought on the way stays there to be looked at.
@@ -30,7 +30,7 @@ export function parse(buffer) {
     const scales = tensors[`${name}.scales`]; // 8-bit weights: every output column has its own scale
     if (scales) tensors[name] = new Float32Array(data).map((value, i) => value * scales[i % scales.length]);
   }
-  return { config: JSON.parse(metadata.config), alphabet: JSON.parse(metadata.alphabet), tensors };
+  return { ...JSON.parse(metadata.model), tensors }; // its configuration and alphabet, and the numbers
 }
 
 // A 16-bit number has 1 bit of sign, 5 of exponent and 10 of fraction.
@@ -41,25 +41,13 @@ function fromHalf(bits) {
 }
 
 export function build({ config, alphabet, tensors }) {
-  const kinds = { ngram: NGram, rnn: Recurrent, gpt: GPT };
-  return new kinds[config.kind](config, alphabet, tensors);
+  return new { ngram: NGram, rnn: Recurrent, gpt: GPT }[config.kind](config, alphabet, tensors);
 }
 
 export async function load(url) {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
   return build(parse(await answer.arrayBuffer()));
-}
-
-// Text to ids: one symbol a character. What the alphabet lacks is left out and reported.
-export function encode(alphabet, text) {
-  const ids = [], skipped = new Set(), places = new Map(alphabet.map((symbol, id) => [symbol, id]));
-  for (const character of text) {
-    const id = places.get(character);
-    if (id === undefined) skipped.add(character);
-    else ids.push(id);
-  }
-  return { ids, skipped: [...skipped] };
 }
 
 // [products]
@@ -98,9 +86,9 @@ const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 // SimpleRNN, GRU and LSTM, stacked. The gates lie side by side in one product, in Keras' order.
 class Recurrent {
   constructor(config, alphabet, tensors) {
-    const { embedding: E, units: U, layers, vocab_size: V } = config;
+    const { embedding: E, units: U, vocab_size: V } = config;
     Object.assign(this, { config, alphabet, V, E, U, embedding: tensors.embedding, outputBias: tensors.output_bias });
-    this.layers = Array.from({ length: layers }, (_, l) => ({
+    this.layers = [...Array(config.layers).keys()].map((l) => ({
       kernel: turned(tensors[`layer_${l}/kernel`], l ? U : E),
       recurrent: turned(tensors[`layer_${l}/recurrent_kernel`], U),
       bias: tensors[`layer_${l}/bias`],
@@ -161,18 +149,21 @@ const ACTIVATIONS = {
 
 class GPT {
   constructor(config, alphabet, tensors) {
-    const { width: D, heads: H, head_width: d, hidden: F, context: S, layers, vocab_size: V } = config;
+    const { width: D, heads: H, head_width: d, hidden: F, context: S, vocab_size: V } = config;
     Object.assign(this, { config, alphabet, V, D, H, d, S, embedding: tensors.embedding });
     const product = (name, inputs) => ({ W: turned(tensors[`${name}/kernel`], inputs), b: tensors[`${name}/bias`] });
     const norm = (name) => ({ scale: tensors[`${name}/scale`], bias: tensors[`${name}/bias`] });
-    this.blocks = Array.from({ length: layers }, (_, l) => `block_${l}`).map((block) => ({
-      norms: [norm(`${block}/attention_norm`), norm(`${block}/feed_forward_norm`)],
-      ...Object.fromEntries(["query", "key", "value"].map((name) => [name, product(`${block}/attention/${name}`, D)])),
-      queryNorm: norm(`${block}/attention/query_norm`),
-      keyNorm: norm(`${block}/attention/key_norm`),
-      output: product(`${block}/attention/output`, H * d),
-      up: product(`${block}/feed_forward/up`, D),
-      down: product(`${block}/feed_forward/down`, F),
+    this.blocks = [...Array(config.layers).keys()].map((l) => ({
+      attentionNorm: norm(`block_${l}/attention_norm`),
+      query: product(`block_${l}/attention/query`, D),
+      key: product(`block_${l}/attention/key`, D),
+      value: product(`block_${l}/attention/value`, D),
+      queryNorm: norm(`block_${l}/attention/query_norm`),
+      keyNorm: norm(`block_${l}/attention/key_norm`),
+      output: product(`block_${l}/attention/output`, H * d),
+      feedForwardNorm: norm(`block_${l}/feed_forward_norm`),
+      up: product(`block_${l}/feed_forward/up`, D),
+      down: product(`block_${l}/feed_forward/down`, F),
     }));
     this.finalNorm = norm("final_norm");
     this.unembedding = config.tie_embeddings ? tensors.embedding : turned(tensors.output_kernel, D);
@@ -191,14 +182,14 @@ class GPT {
     let x = this.embedding.slice(token * this.D, (token + 1) * this.D);
     if (this.positions) x = add(x, this.positions.subarray(t * this.D, (t + 1) * this.D));
     this.blocks.forEach((block, l) => {
-      const read = this.normalize(x, block.norms[0], this.D);
+      const read = this.normalize(x, block.attentionNorm, this.D);
       const query = this.placed(dense(read, block.query.W, block.query.b), block.queryNorm, t);
       const key = this.placed(dense(read, block.key.W, block.key.b), block.keyNorm, t);
       const keys = [...state.cache[l].keys, key];
       const values = [...state.cache[l].values, dense(read, block.value.W, block.value.b)];
       const { mixed, weights } = this.attend(query, keys, values);
       x = add(x, dense(mixed, block.output.W, block.output.b));
-      const hidden = dense(this.normalize(x, block.norms[1], this.D), block.up.W, block.up.b);
+      const hidden = dense(this.normalize(x, block.feedForwardNorm, this.D), block.up.W, block.up.b);
       x = add(x, dense(hidden.map(ACTIVATIONS[this.config.mlp]), block.down.W, block.down.b));
       cache.push({ keys, values });
       attention.push(weights);
@@ -278,15 +269,12 @@ class NGram {
   constructor(config, alphabet, tensors) {
     Object.assign(this, { config, alphabet, V: config.vocab_size });
     this.meaning = Float32Array.from({ length: 256 }, (_, code) => Math.exp(-code * config.nats)); // of a coded probability
-    this.orders = Array.from({ length: config.order }, (_, n) => {
-      const counts = tensors[`order_${n + 1}/continuations`], first = new Uint32Array(counts.length + 1);
-      counts.forEach((count, row) => { first[row + 1] = first[row] + count; });
-      return {
-        first,
-        reserved: tensors[`order_${n + 1}/reserved`],
-        tokens: tensors[`order_${n + 1}/tokens`],
-        probabilities: tensors[`order_${n + 1}/probabilities`],
-      };
+    this.orders = [...Array(config.order).keys()].map((n) => {
+      const [tokens, probabilities, reserved, continuations] = ["tokens", "probabilities", "reserved", "continuations"].map(
+        (name) => tensors[`order_${n + 1}/${name}`]);
+      const first = new Uint32Array(continuations.length + 1);
+      continuations.forEach((count, row) => { first[row + 1] = first[row] + count; });
+      return { first, tokens, probabilities, reserved };
     });
   }
 

@@ -1,6 +1,17 @@
 // A track: one model, and everything it has read.
 
-import { build, encode, parse, softmax } from "./engine.mjs";
+import { build, parse, softmax } from "./engine.mjs";
+
+// Text to ids, one a character. What the alphabet lacks is left out and reported.
+export function encode(alphabet, text) {
+  const ids = [], skipped = new Set(), places = new Map(alphabet.map((symbol, id) => [symbol, id]));
+  for (const character of text) {
+    const id = places.get(character);
+    if (id === undefined) skipped.add(character);
+    else ids.push(id);
+  }
+  return { ids, skipped: [...skipped] };
+}
 
 export class Track {
   constructor(name, entry, model) {
