@@ -30,6 +30,7 @@ class Playground:
         language: `en` or `zh`, of its labels.
         models: of the manifest, one column each.
         stages: versions of one of them that the reader can choose from.
+        panels: that make sense for these models.
         prompt: where it begins.
         examples: other texts.
         depth: of the page below the site's root.
@@ -48,6 +49,7 @@ class Playground:
     noscript: str
     old: str
     stages: tuple[str, ...] = ()
+    panels: tuple[str, ...] = ("probe", "attention", "units", "time")
 
 
 ENGLISH = Playground(
@@ -73,6 +75,7 @@ CHINESE = Playground(
     models=("tang",),
     prompt=PROMPTS["tang"],
     examples=(PROMPTS["tang"], "春眠不覺曉，處處聞啼鳥。\n", "明月"),
+    panels=("probe", "attention", "time"),
     depth=2,
     names={"tang": "GPT"},
     cost="这段文字平均每字 {:.2f} 比特（共 {} 字）。",
@@ -97,6 +100,7 @@ def element(playground: Playground, manifest: dict) -> str:
         "lang": playground.language,
         "models": " ".join(playground.models),
         "stages": " ".join(playground.stages),
+        "panels": " ".join(playground.panels),
         "prompt": playground.prompt,
         "examples": json.dumps(playground.examples, ensure_ascii=False),
     }

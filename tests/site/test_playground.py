@@ -116,18 +116,18 @@ def test_a_link_brings_back_text_settings_and_every_step(page):
     assert page.locator("lm-playground input[name=topK]").input_value() == "3"
 
 
-@pytest.mark.parametrize("k", [1, 5, 20])
+@pytest.mark.parametrize("k", [1, 5, 19])
 def test_top_k_leaves_k_bars_and_runs_no_model_again(page, k):
-    states = page.evaluate(f"window.before = {ELEMENT}.tracks.map(track => track.state)")
+    page.evaluate(f"window.before = {ELEMENT}.tracks.map(track => track.state); 0")
+    shares = {name: columns(page, name)[1] for name in MODELS}
     slide(page, "topK", k)
     for name in MODELS:
         buttons = page.locator(f"section[data-model={name}] .bars button")
-        assert (buttons.count(), page.locator(f"section[data-model={name}] .bars button:not(.excluded)").count()) == (
-            20,
-            k,
-        )
+        left = page.locator(f"section[data-model={name}] .bars button:not(.excluded)").count()
+        assert buttons.count() == 20
+        ties = shares[name].count(shares[name][k - 1]) if name == "ngram" else 1  # as likely as the last: kept, too
+        assert k <= left < k + ties
     assert page.evaluate(f"{ELEMENT}.tracks.every((track, i) => track.state === window.before[i])")
-    assert len(states) == len(MODELS)
 
 
 def test_the_entropy_falls_with_the_temperature(page):
@@ -194,7 +194,7 @@ def test_gates_and_times_are_shown(page):
     panel.locator("select").first.select_option("lstm")
     panel.locator("select").nth(1).select_option("forget")
     panel.locator("canvas").press("ArrowUp")
-    assert re.search(r"forget gate of unit \d+ after “.+” \(\d+\): 0\.\d\d", panel.locator("output").inner_text())
+    assert re.search(r"forget gate of unit \d+ after “.+” \(\d+\): [01]\.\d\d", panel.locator("output").inner_text())
     page.locator("details[data-panel=time] summary").click()
     assert page.locator("details[data-panel=time] p").inner_text().count("ms a character") == len(MODELS)
 
@@ -357,3 +357,13 @@ def test_all_scripts_are_small_and_so_are_the_models(pages):
     assert sum(manifest[name]["bytes"] for name in MODELS) < 3_000_000
     for entry in manifest.values():
         assert (folder / "models" / entry["file"]).stat().st_size == entry["bytes"] < 1_000_000
+
+
+@pytest.mark.parametrize(("name", "models"), [("02_rnn_math", ["rnn", "lstm"]), ("03_transformer_math", ["gpt"])])
+def test_a_chapter_embeds_a_small_one(visit, name, models):
+    seen = visit(f"notebooks/{name}.html")
+    page = ready(seen.page)
+    assert page.evaluate(f"{ELEMENT}.tracks.map(track => track.name)") == models
+    page.locator("lm-playground summary").first.click()
+    assert page.locator("lm-playground details[open] output, lm-playground details[open] svg").count() > 0
+    assert seen.complaints == []
