@@ -45,9 +45,9 @@ def ids(count: int) -> np.ndarray:
 
 
 def ours(side: str):
-    from lmtutorial import cli
+    from lmtutorial import commands
 
-    pretrained = cli._neural("pretrained")  # as the command does: XLA keeps what it compiled
+    pretrained = commands.neural("pretrained")  # as the command does: XLA keeps what it compiled
     import keras
 
     if side == "bfloat16":

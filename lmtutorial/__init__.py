@@ -13,7 +13,8 @@ using models            ``evaluation`` · ``compression`` · ``generation`` · `
                         ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
-                        ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``site`` · ``cli``
+                        ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``site`` · ``commands`` ·
+                        ``cli``
 ======================  =======================================================================
 """
 

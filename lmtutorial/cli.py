@@ -4,28 +4,12 @@ Bad input ends with one line on standard error and exit code 2.
 """
 
 import argparse
-import dataclasses
-import importlib
-import json
-import math
-import os
 import sys
-import tempfile
-import time
-from collections.abc import Iterable
 from pathlib import Path
 
-from lmtutorial import compression, data, evaluation, ngram, tokenizers
+from lmtutorial import commands
+from lmtutorial.commands import SAMPLERS
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_bytes, write_atomically
-
-SAMPLERS = [  # name, type, help; each a function of `generation`, applied in this order
-    ("repetition-penalty", float, "of tokens that are there already; 1 changes nothing"),
-    ("temperature", float, "below 1 sharpens, above 1 flattens"),
-    ("top-k", int, "sample from so many likeliest tokens"),
-    ("top-p", float, "sample from the likeliest tokens with so much probability"),
-    ("min-p", float, "sample from tokens at least so many times as likely as the likeliest"),
-]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,30 +30,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lmtutorial", description="The tools of the book Language Models, Measured.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    texts = commands.add_parser("data", help="list, fetch and find the texts").add_subparsers(required=True)
-    texts.add_parser("list", help="the texts there are").set_defaults(run=_data_list)
-    for name, run, text in [("fetch", _data_fetch, "get a text now"), ("path", _data_path, "print a text's file")]:
+    texts = subcommands.add_parser("data", help="list, fetch and find the texts").add_subparsers(required=True)
+    texts.add_parser("list", help="the texts there are").set_defaults(run=commands.data_list)
+    for name, run, text in [
+        ("fetch", commands.data_fetch, "get a text now"),
+        ("path", commands.data_path, "print a text's file"),
+    ]:
         command = texts.add_parser(name, help=text)
         command.add_argument("name", nargs="+" if name == "fetch" else None, metavar="NAME")
         command.set_defaults(run=run)
 
-    command = commands.add_parser("train", help="train a preset, or go on with a run that was interrupted")
+    command = subcommands.add_parser("train", help="train a preset, or go on with a run that was interrupted")
     command.add_argument("preset", metavar="PRESET", help="such as lstm-small; a wrong name lists them all")
     command.add_argument("--out", type=Path, metavar="FOLDER", help="of the run (default runs/PRESET)")
     command.add_argument("--data", metavar="TEXT", help="another text than the preset's, by name or path")
     command.add_argument("--steps", type=int, help="another number of steps than the preset's")
     command.add_argument("--seed", type=int, default=0, help="of weights, windows and dropout (default %(default)s)")
-    command.set_defaults(run=_train)
+    command.set_defaults(run=commands.train)
 
-    command = commands.add_parser("eval", help="score a whole held-out text")
+    command = subcommands.add_parser("eval", help="score a whole held-out text")
     _add_model(command)
     command.add_argument("--split", default="validation", choices=["validation", "test"])
     command.add_argument("--json", action="store_true", help="print one line of JSON")
-    command.set_defaults(run=_eval)
+    command.set_defaults(run=commands.evaluate)
 
-    command = commands.add_parser("generate", help="write on after a prompt")
+    command = subcommands.add_parser("generate", help="write on after a prompt")
     _add_model(command)
     command.add_argument("--prompt", action="append", required=True, help="several write several texts")
     command.add_argument("--tokens", type=int, default=300, help="at most (default %(default)s)")
@@ -79,25 +66,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--beams", type=int, help="search for likely texts instead of sampling")
     command.add_argument("--stop", action="append", default=[], help="a string that ends the text")
     command.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
-    command.set_defaults(run=_generate)
+    command.set_defaults(run=commands.generate)
 
-    command = commands.add_parser("export", help="write trained models as the playground's engine reads them")
+    command = subcommands.add_parser("export", help="write trained models as the playground's engine reads them")
     command.add_argument("folder", nargs="+", type=Path, metavar="FOLDER", help="of a trained run, whose name it keeps")
     command.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="of the models and their manifest")
     command.add_argument("--dtype", default="int8", help="float32, float16 or int8 (default %(default)s)")
     command.add_argument("--onnx", action="store_true", help="write NAME.onnx, too, for other runtimes")
-    command.set_defaults(run=_export)
+    command.set_defaults(run=commands.export)
 
-    command = commands.add_parser("compress", help="compress a file with a language model")
+    command = subcommands.add_parser("compress", help="compress a file with a language model")
     command.add_argument("file", type=Path, metavar="FILE")
     command.add_argument("--model", default="kn6", help="a byte-level n-gram model (default %(default)s)")
     command.add_argument("--data", default="shakespeare", help="the text whose training split it learns from")
-    command.set_defaults(run=_compress)
-    command = commands.add_parser("decompress", help="restore a file that compress made")
+    command.set_defaults(run=commands.compress)
+    command = subcommands.add_parser("decompress", help="restore a file that compress made")
     command.add_argument("file", type=Path, metavar="FILE.lm")
-    command.set_defaults(run=_decompress)
+    command.set_defaults(run=commands.decompress)
 
-    command = commands.add_parser("sweep", help="make the runs of experiments that have no record yet")
+    command = subcommands.add_parser("sweep", help="make the runs of experiments that have no record yet")
     command.add_argument("experiment", nargs="+", metavar="NAME", help="such as x01_ladder; or all")
     _add_selection(command)
     command.add_argument("--to", metavar="URL", help="folder or fsspec address of records and executed notebooks")
@@ -110,22 +97,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--rerun", action="store_true", help="make them again and replace their records")
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
-    command.set_defaults(run=_sweep)
+    command.set_defaults(run=commands.sweep)
 
-    command = commands.add_parser("records", help="show, filter and export the records of experiments")
+    command = subcommands.add_parser("records", help="show, filter and export the records of experiments")
     command.add_argument("experiment", nargs="+", metavar="NAME", help="such as x01_ladder; or all")
     _add_selection(command)
     command.add_argument("--export", type=Path, metavar="FILE", help="a table: FILE.csv or FILE.parquet")
-    command.set_defaults(run=_records)
+    command.set_defaults(run=commands.records)
 
-    command = commands.add_parser("book", help="execute the chapters that changed and build the site")
+    command = subcommands.add_parser("book", help="execute the chapters that changed and build the site")
     command.add_argument("--profile", default="laptop", help="papermill parameters: smoke, laptop or gpu")
-    command.set_defaults(run=_book)
+    command.set_defaults(run=commands.book)
 
-    command = commands.add_parser("claims", help="what the records say to what people say about language models")
+    command = subcommands.add_parser("claims", help="what the records say to what people say about language models")
     command.add_argument("--check", action="store_true", help="fail unless the book's pages say what the records say")
     command.add_argument("--json", action="store_true", help="print one line of JSON a claim")
-    command.set_defaults(run=_claims)
+    command.set_defaults(run=commands.claims)
     return parser
 
 
@@ -146,217 +133,3 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--data", default="shakespeare", help="a text's name, or the path of a text file or folder")
     command.add_argument("--level", help="of an n-gram model: char (default), byte, word or bpe:SIZE")
-
-
-def _data_list(options) -> None:
-    for name, dataset in data.REGISTRY.items():
-        here = "here" if data.cache_file(name).is_file() else "    "
-        print(f"{name:16} {here}  {dataset.title} · {dataset.licence}")
-
-
-def _data_fetch(options) -> None:
-    for name in options.name:
-        print(f"{name}: {data.path(name)}")
-
-
-def _data_path(options) -> None:
-    print(data.path(options.name))
-
-
-def _train(options) -> None:
-    presets = _neural("presets")
-    preset = presets.find(options.preset)
-    if options.data:
-        preset = dataclasses.replace(preset, corpus=options.data)
-    changes = {"seed": options.seed} | ({} if options.steps is None else {"steps": options.steps})
-    folder = options.out or Path("runs", options.preset)
-    presets.run(preset, folder, **changes)
-    print(f"{folder}: trained; see `lmtutorial eval --model {folder} --data {preset.corpus}`")
-
-
-def _eval(options) -> None:
-    corpus = data.load(options.data)
-    held_out = getattr(corpus, options.split)
-    if not held_out:
-        raise InputError(f"{options.data} has no {options.split} split; choose another corpus or split")
-    model, tokenizer = _model(options, corpus, held_out)
-    result = evaluation.evaluate(model, tokenizer, held_out)
-    figures = result.figures()
-    if options.json:
-        print(json.dumps({name: value if math.isfinite(value) else None for name, value in figures.items()}))
-    else:
-        for name, value in figures.items():
-            print(f"{name.replace('_', ' '):18} {value:,.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
-
-
-def _model(options, corpus: data.Corpus, held_out: str = "") -> tuple[evaluation.LanguageModel, tokenizers.Tokenizer]:
-    """Return the model that the options name, trained here if it only counts, and its tokenizer."""
-    if not _counts(options.model):
-        if options.level:
-            raise InputError(f"{options.model} has its own tokenizer; leave --level out")
-        if data.is_published(options.model):
-            return _neural("pretrained").load(options.model)
-        return _neural("checkpoints").read_model(Path(options.model))
-    if not corpus.train:
-        raise InputError(f"{options.data} has no training split; choose another corpus")
-    tokenizer = tokenizers.train(options.level or "char", corpus.train, held_out)
-    if getattr(tokenizer, "unknown", False):
-        strange = sum(character not in tokenizer.alphabet for character in held_out)
-        print(f"note: {strange:,} characters never occur in training and count as one unknown", file=sys.stderr)
-    return ngram.train(options.model, tokenizer.encode(corpus.train), tokenizer.vocab_size), tokenizer
-
-
-def _counts(model: str) -> bool:
-    """Whether a model only counts, and is trained here."""
-    return not (data.is_published(model) or Path(model).exists())
-
-
-def _generate(options) -> None:
-    chosen = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _, _ in SAMPLERS}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    generation = _neural("generation")
-    sampler = [getattr(generation, name)(value) for name, value in chosen.items()]
-    sampler += [generation.greedy] if options.greedy else []
-    model, tokenizer = _model(options, data.load(options.data) if _counts(options.model) else None)
-    if options.beams is not None:
-        if sampler or options.stop or len(options.prompt) > 1:
-            raise InputError("beam search takes one prompt, and no sampler and no stop string")
-        for beam in generation.beam_search(model, tokenizer, options.prompt[0], options.tokens, options.beams):
-            print(f"{beam.log_probability:9.3f} nats  {options.prompt[0]}{beam.text}")
-        return
-    if len(options.prompt) > 1:
-        texts = generation.generate(
-            model, tokenizer, options.prompt, options.tokens, sampler, options.seed, options.stop
-        )
-        print("\n\n".join(prompt + text for prompt, text in zip(options.prompt, texts)))
-        return
-    pieces = generation.stream(model, tokenizer, options.prompt, options.tokens, sampler, options.seed, options.stop)
-    _, first = next(pieces, (0, ""))  # bad input is refused here, before anything is printed
-    print(options.prompt[0] + first, end="", flush=True)
-    for _, piece in pieces:
-        print(piece, end="", flush=True)
-    print()
-
-
-def _export(options) -> None:
-    export = _neural("export")
-    for folder in options.folder:
-        entry = export.export(folder, options.to, options.dtype)
-        print(f"{options.to / entry['file']}: {entry['bytes']:,} bytes, SHA-256 {entry['sha256'][:12]}…")
-        if options.onnx:
-            print(_neural("onnxexport").export(folder, options.to))
-
-
-def _neural(module: str):
-    """Import a module that needs Keras, without the backend's greetings on standard error."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = data.cache_file("xla").with_suffix("")  # what XLA compiled: a large model starts much sooner the next time
-    flags = f"--tf_xla_persistent_cache_directory={kept} --tf_xla_persistent_cache_device_types=CPU,XLA_CPU_JIT"
-    os.environ |= {"TF_XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(kept)} | os.environ
-    with tempfile.TemporaryFile() as unread:
-        kept = os.dup(2)
-        os.dup2(unread.fileno(), 2)
-        try:
-            imported = importlib.import_module(f"lmtutorial.{module}")
-            importlib.import_module("keras").ops.ones(1)  # TensorFlow looks for a GPU, and says so if there is none
-            return imported
-        except ModuleNotFoundError as error:
-            raise InputError(f"neural models need {error.name}; install lmtutorial[tensorflow]") from None
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _compress(options) -> None:
-    content = read_bytes(options.file)
-    target = options.file.with_name(options.file.name + ".lm")
-    compressed = compression.compress(content, options.model, options.data, _show_progress)
-    _write_new(target, compressed)
-    ratio = f"{8 * len(compressed) / len(content):.3f} bits a byte" if content else "an empty file"
-    print(f"{target}: {len(content):,} → {len(compressed):,} bytes, {ratio}")
-
-
-def _decompress(options) -> None:
-    if options.file.suffix != ".lm":
-        raise InputError(f"{options.file} does not end in .lm, as files of `lmtutorial compress` do")
-    content = compression.decompress(read_bytes(options.file), _show_progress)
-    target = options.file.with_suffix("")
-    _write_new(target, content)
-    print(f"{target}: {len(content):,} bytes")
-
-
-def _write_new(target: Path, content: bytes) -> None:
-    """Write `target`, never in place of another content."""
-    if target.exists() and read_bytes(target) != content:
-        raise InputError(f"{target} exists and holds something else; move it away first")
-    try:
-        write_atomically(target, content)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}") from None
-
-
-def _show_progress(items: Iterable, total: int) -> Iterable:
-    """Pass on `items`, with the share done and the time left on a terminal."""
-    start = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
-        if done % 2048 == 0 and sys.stderr.isatty():
-            left = (time.monotonic() - start) * (total - done) / done
-            print(f"\r{done / total:4.0%}, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r" + " " * 24 + "\r", end="", file=sys.stderr)
-
-
-def _sweep(options) -> int:
-    sweeps = _book_module("sweeps", "a sweep")
-    folder = Path("notebooks", "experiments")
-    chosen = sweeps.choose(folder, options.experiment, options.profile, options.only)
-    if options.dry_run:
-        print("\n".join(f"{run.name} {run}" for run in chosen))
-        return 0
-    smoke = Path("_build", "smoke")  # records that say nothing stay away from those that do
-    records = options.to or str(smoke if options.profile == "smoke" else folder / "results")
-    notebooks = options.to or str(smoke if options.profile == "smoke" else Path("_build", "experiments"))
-    if options.workers < 1:
-        raise InputError(f"--workers must be at least 1; got {options.workers}")
-    errors = sweeps.sweep(chosen, folder, records, notebooks, options.workers, options.scheduler, replace=options.rerun)
-    for error in errors:
-        print(error, file=sys.stderr)
-    print(f"{len(chosen) - len(errors)} of {len(chosen)} runs have records in {records}")
-    return 1 if errors else 0
-
-
-def _records(options) -> None:
-    sweeps, experiments = (_book_module(name, "showing records") for name in ("sweeps", "experiments"))
-    names = sweeps.names(Path("notebooks", "experiments"), options.experiment)
-    table = experiments.records_table(names, options.profile, sweeps.conditions(options.only))
-    if options.export is None:
-        print(table.to_string())
-    elif options.export.suffix == ".csv":
-        write_atomically(options.export, table.to_csv(index=False).encode())
-    elif options.export.suffix == ".parquet":
-        write_atomically(options.export, table.to_parquet(index=False))
-    else:
-        raise InputError(f"{options.export} must end in .csv or .parquet")
-
-
-def _book_module(name: str, purpose: str):
-    """Import a module that needs packages of the book, for a `purpose` that the message names where one is missing."""
-    try:
-        return importlib.import_module(f"lmtutorial.{name}")
-    except ModuleNotFoundError as error:
-        raise InputError(f"{purpose} needs {error.name}; install lmtutorial[book]") from None
-
-
-def _book(options) -> int:
-    return _book_module("site", "building the book").build(Path.cwd(), options.profile)
-
-
-def _claims(options) -> int:
-    statements, verdicts = (_book_module(name, "judging claims") for name in ("statements", "verdicts"))
-    found, problems = statements.check(Path()) if options.check else verdicts.judge_all(Path())
-    for line in [verdict.json() for verdict in found] if options.json else [verdicts.table(found)]:
-        print(line)
-    for problem in problems:
-        print(f"lmtutorial: {problem}", file=sys.stderr)
-    return (1 if options.check else 2) if problems else 0

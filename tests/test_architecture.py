@@ -41,6 +41,7 @@ FLOORS = [
         "playpage",
         "site",
         "cli",
+        "commands",
     },
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from lmtutorial import checkpoints, data, presets
-from lmtutorial.cli import SAMPLERS, main
+from lmtutorial.cli import main
+from lmtutorial.commands import SAMPLERS
 from lmtutorial.presets import Preset
 from lmtutorial.training import TrainingConfig
 
