@@ -47,7 +47,7 @@ def ids(count: int) -> np.ndarray:
 def ours(side: str):
     from lmtutorial import commands
 
-    pretrained = commands.neural("pretrained")  # as the command does: XLA keeps what it compiled
+    pretrained = commands.neural("pretrained", large=True)  # as the command does: XLA keeps what it compiled
     import keras
 
     if side == "bfloat16":
