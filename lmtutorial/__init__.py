@@ -12,7 +12,7 @@ using models            ``evaluation`` · ``compression`` · ``generation`` · `
                         ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
-                        ``site`` · ``cli``
+                        ``typography`` · ``i18n`` · ``site`` · ``cli``
 ======================  =======================================================================
 """
 

@@ -25,6 +25,8 @@ FLOORS = [
         "exercises",
         "equations",
         "execution",
+        "typography",
+        "i18n",
         "site",
         "cli",
     },
