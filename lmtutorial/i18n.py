@@ -25,7 +25,7 @@ from lmtutorial.files import read_text, sha256, write_atomically
 NOTE = "i18n"  # the entry in a cell's metadata
 ALT = "alt:"  # before the id of a cell: the alternative text of its figure
 MARK = re.compile(r"^<!-- i18n: (\S+)(?: ([0-9a-f]+))? -->\n", re.M)
-HEADING = re.compile(r"^(?:\([\w-]+\)=\n)*#{1,6} +(.*)\n", re.M)  # with the targets before it
+HEADING = re.compile(r"^(?:\([\w-]+\)=\n)*#{1,6} +(.*)$", re.M)  # with the targets before it
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.M | re.S)
 TERMS = "book/zh/terms.yml"
 
@@ -148,7 +148,7 @@ def state(english: Passage, chinese: Passage | None) -> str:
 def check(root: Path, chosen: Iterable[tuple[Path, Path]]) -> list[str]:
     """Return all that is wrong with the Chinese files there are, each in a line that says what to do."""
     terms = typography.read_terms(root / TERMS)
-    found = _glossary(root, terms)
+    found = _glossary(root, terms) + _orphans(root)
     for english, chinese in chosen:
         if not chinese.exists():
             continue
@@ -185,6 +185,13 @@ def _glossary(root: Path, terms: typography.Terms) -> list[str]:
     return found
 
 
+def _orphans(root: Path) -> list[str]:
+    """Return the Chinese files that translate nothing."""
+    there = [*(root / "book" / "zh").glob("*.md"), *(root / "notebooks" / "zh").glob("*.ipynb")]
+    extra = sorted({*there} - {chinese for _, chinese in pairs(root)})
+    return [f"{file.relative_to(root)} translates no file of book/_toc.yml; remove it" for file in extra]
+
+
 def _structure(english: Path, chinese: Path, terms: typography.Terms) -> list[str]:
     """Return how the cells or sections of the Chinese file differ from what `sync` would make of them."""
     if chinese.suffix == ".md":
@@ -199,10 +206,11 @@ def _structure(english: Path, chinese: Path, terms: typography.Terms) -> list[st
     if [name for name in there if name in wanted] != common:
         found.append("has another order than the English file")
     for name in common:
-        ours, english_cell = there[name], wanted[name]
-        if ours is not None and ours.cell_type == english_cell.cell_type == "code" and ours != english_cell:
-            what = "code" if ours.source != english_cell.source else "metadata or output"
-            found.append(f"{name} differs from the English file in its {what}")
+        ours, right = there[name], wanted[name]
+        if ours and ours.cell_type == "code" and ours.source != right.source:
+            found.append(f"{name} differs from the English file in its code")
+        elif ours and (ours.metadata != right.metadata or ours.get("outputs")):
+            found.append(f"{name} differs from the English file in its metadata or has outputs")
     missing = [name for name in wanted if name not in there and wanted[name] and wanted[name].cell_type == "code"]
     return found + [f"{name} is missing" for name in missing]
 

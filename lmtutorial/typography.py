@@ -158,6 +158,8 @@ def problems(english: str, chinese: str, terms: Terms, folders: tuple[str, str] 
         terms: to use.
         folders: where the two files lie, from the root of the repository.
     """
+    if english == chinese and needs_translation(english):
+        return ["is in English; translate it"]
     before, after = content(english, folders[0]), content(chinese, folders[1])
     return [
         *_left_in_english(before, after, terms),
@@ -193,7 +195,7 @@ def _terms(after: Content, terms: Terms) -> list[str]:
     found = []
     for block in after.blocks:
         for wrong, right in terms.wrong.items():
-            if wrong in block.replace(right, ""):
+            if wrong in block:
                 found.append(f"{_excerpt(block, block.index(wrong))} says {wrong}; write {right}")
         if not is_chinese(block):
             continue
