@@ -30,7 +30,7 @@ HALF_WIDTH = re.compile(
     rf"(?<={CHINESE})\s?[,;:?!.](?=\s|$|{CHINESE})|[,;:?!](?=\s?{CHINESE})"
     rf"|(?<={CHINESE})\s?[()]|[()](?=\s?{CHINESE})"
 )
-SHAPE = re.compile(r"\((?=[^()]*,)[A-Za-z0-9·+×, ]*\)")  # (T, B, U) is code, though it looks like prose
+SHAPE = re.compile(r"\((?:[A-Z]|(?=[^()]*,)[A-Za-z0-9·+×, ]*)\)")  # (T, B, U) is code, though it looks like prose
 WORD = r"(?<![A-Za-z0-9_-])%s(?![A-Za-z0-9_-])"
 
 
@@ -101,6 +101,8 @@ def content(markdown: str, folder: str = "") -> Content:
     for token in MARKDOWN.parse(markdown):
         if token.type == "heading_open":
             level = token.tag
+        elif token.type == "html_block":
+            found.links |= _addresses(token.content, folder)
         elif token.type.startswith("math_block"):
             found.formulas.add(" ".join(f"{token.content} {token.info}".split()))
         elif token.type == "inline":
@@ -133,6 +135,8 @@ def _inline(tokens: list[Any], found: Content, folder: str) -> str:
         elif token.type in ("link_open", "image"):
             found.links.add(_target(token.attrs.get("href") or token.attrs.get("src"), folder))
             parts.append(token.content)
+        elif token.type == "html_inline":
+            found.links |= _addresses(token.content, folder)
         elif token.type in ("softbreak", "hardbreak"):
             parts.append("\n")
         elif token.type in ("text", "text_special"):
@@ -140,6 +144,10 @@ def _inline(tokens: list[Any], found: Content, folder: str) -> str:
             if token.type == "text" and "*" in token.content:
                 found.asterisks.append(token.content)
     return "".join(parts)
+
+
+def _addresses(html: str, folder: str) -> set[str]:
+    return {_target(address, folder) for address in re.findall(r'\b(?:href|src)="([^"]*)"', html)}
 
 
 def _target(address: str, folder: str) -> str:
@@ -212,8 +220,8 @@ def _terms(after: Content, terms: Terms) -> list[str]:
 def _punctuation(after: Content) -> list[str]:
     return [
         f"{match[0].strip()} in {_excerpt(block, match.start())} is half-width; write {HALF[match[0].strip()]}"
-        for block in (SHAPE.sub("#", block) for block in after.blocks)
-        for match in HALF_WIDTH.finditer(block)
+        for block in after.blocks
+        for match in HALF_WIDTH.finditer(SHAPE.sub(lambda shape: "#" * len(shape[0]), block))
     ]
 
 

@@ -294,6 +294,8 @@ def test_the_glossary_and_the_table_of_terms_agree(root, capsys):
         ("So\n\n$$\na = b\n$$ (e)", "即\n\n$$\na = b\n$$", "即\n\n$$\na = b\n$$ (e)", "lacks the formulas a = b e"),
         ("[N](../book/n.md#a)", "[记](../book/n.md#a)", "[记](../../book/n.md#a)", "lacks the links book/n.md#a"),
         ("[N](../book/n.md)", "[记](n.md)", "[记](../../book/zh/n.md)", "lacks the links book/n.md"),
+        ('<a href="../a.js">', '<a href="../a.js">', '<a href="../../a.js">', "lacks the links a.js"),
+        ("It has size (D) here", "大小为 (小) 这样", "大小为 (D) 这样", "half-width; write （"),
         ("# The rule\n\nIt.", "# The rule\n\n它。", "# 规则\n\n它。", "the heading 'The rule' is in English"),
         ("# Rule\n\nIt.", "规则\n\n它。", "# 规则\n\n它。", "the headings are none, in English ['h1']"),
         (
