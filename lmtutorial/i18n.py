@@ -326,11 +326,11 @@ def _sync(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
 
 
 def _status(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
-    print(f"{'':34}{'translated':>12}{'stale':>8}{'missing':>9}")
+    print(f"{'':40}{'translated':>12}{'stale':>8}{'missing':>9}")
     for english, chinese in chosen:
         theirs = passages(chinese) if chinese.exists() else {}
         states = [state(passage, theirs.get(name)) for name, passage in passages(english).items()]
         done, stale = states.count("translated"), states.count("stale")
-        row = f"{chinese.relative_to(root).as_posix():34}{done:12}{stale:8}{len(states) - done - stale:9}"
+        row = f"{chinese.relative_to(root).as_posix():40}{done:12}{stale:8}{len(states) - done - stale:9}"
         print(row if chinese.exists() else f"{row}  no Chinese yet")
     return 0

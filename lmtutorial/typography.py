@@ -207,9 +207,8 @@ def _terms(after: Content, terms: Terms) -> list[str]:
                 found.append(f"{_excerpt(block, block.index(wrong))} says {wrong}; write {right}")
         if not is_chinese(block):
             continue
-        prose = re.sub(
-            r"（[^（）]*）", "（）", block
-        )  # in parentheses the English name may stand beside the Chinese one
+        # in parentheses the English name may stand beside the Chinese one
+        prose = re.sub(r"（[^（）]*）", "（）", SHAPE.sub("()", block))
         for english, name in terms.names.items():
             match = re.search(WORD % f"{re.escape(english)}(?:e?s)?", prose, re.I) if is_chinese(name) else None
             if match:

@@ -277,6 +277,7 @@ def test_the_glossary_and_the_table_of_terms_agree(root, capsys):
         ("Count tokens.", "数令牌。", "数词元。", "「数令牌。」 says 令牌; write 词元"),
         ("A prompt.", "写提示词。", "写提示。", "says 提示词; write 提示"),
         ("Count tokens.", "数 tokens。", "数词元（token）。", "says tokens; write 词元"),
+        ("Shape (tokens,) here", "形状为 tokens 这样", "形状为 (tokens,) 这样", "says tokens; write 词元"),
         ("The `token`.", "即 Hidden States。", "即 `token`。", "says Hidden States; write 隐藏状态"),
         ("These are logits.", "令牌是 logits。", "这是 logits。", "says 令牌"),
         ("**Note:** here", "**注意：**这里", "**注意**：这里", "asterisks would be printed in 「**注意：**这里」"),
