@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint sweep playground claims site-check serve lock clean
+.PHONY: help env book test lint sweep playground claims i18n site-check serve lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: $(VENV)/ready ## create .venv with the locked packages, and fetch the default corpus
 
@@ -43,6 +43,9 @@ playground: env ## train the playground's models again, and write what its page 
 
 claims: env ## check that pages state what the records give
 	@$(BIN)/lmtutorial claims --check
+
+i18n: env ## check that the Chinese edition is in step with the English one
+	@$(BIN)/lmtutorial i18n check
 
 site-check: env ## check the site in _build/site with a browser
 	@LMTUTORIAL_SITE_FOLDER="$(CURDIR)/_build/site" $(BIN)/python -m pytest tests/site

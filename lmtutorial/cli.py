@@ -1,4 +1,4 @@
-"""The command `lmtutorial`: data, train, eval, generate, export, compress, decompress, sweep, records, book, claims.
+"""The command `lmtutorial`: data, train, eval, generate, export, compress, decompress, sweep, records, book, claims, i18n.
 
 Bad input ends with one line on standard error and exit code 2.
 """
@@ -113,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="fail unless the book's pages say what the records say")
     command.add_argument("--json", action="store_true", help="print one line of JSON a claim")
     command.set_defaults(run=commands.claims)
+
+    command = subcommands.add_parser("i18n", help="keep the Chinese edition in step with the English one")
+    command.add_argument("action", choices=["check", "sync", "accept", "status"])
+    command.add_argument("file", type=Path, nargs="?", metavar="FILE", help="in either language; otherwise all")
+    command.add_argument("ids", nargs="*", metavar="ID", help="cells or sections that `accept` accepts")
+    command.add_argument("--all", action="store_true", help="accept all of the file that is translated")
+    command.set_defaults(run=commands.i18n)
     return parser
 
 

@@ -237,3 +237,7 @@ def claims(options) -> int:
     for problem in problems:
         print(f"lmtutorial: {problem}", file=sys.stderr)
     return (1 if options.check else 2) if problems else 0
+
+
+def i18n(options) -> int:
+    return book_module("i18n", "translating").run(options)

@@ -98,7 +98,7 @@ def _staged_files(root: Path, executed: dict[str, Path]) -> Iterator[tuple[str, 
     yield "_toc.yml", (root / "book" / "_toc.yml").read_bytes()
     yield "CONTRIBUTING.md", (root / "CONTRIBUTING.md").read_bytes()
     for path in sorted((root / "book").rglob("*")):
-        if path.is_file() and path.name != "_toc.yml" and "__pycache__" not in path.parts:
+        if path.is_file() and path.name != "_toc.yml" and not {"__pycache__", "zh"} & {*path.relative_to(root).parts}:
             yield path.relative_to(root).as_posix(), _with_anchors(path)
     copies = {chapter: execution.read(path) for chapter, path in executed.items()}
     notebooks = {chapter: execution.read(root / "notebooks" / f"{chapter}.ipynb") for chapter in copies}

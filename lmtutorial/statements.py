@@ -1,7 +1,7 @@
 """Where the book states claims: the sentences that do, and whether they say what the records say.
 
 A sentence states a claim by a Markdown link to it whose text is the verdict, such as
-`[refuted](../book/claims.md#claim-transformers-beat-rnns)`.
+`[refuted](../book/claims.md#claim-transformers-beat-rnns)`, or `[不成立](../../book/claims.md#claim-…)` in Chinese.
 """
 
 import re
@@ -16,6 +16,7 @@ from lmtutorial.files import read_text
 from lmtutorial.verdicts import Verdict, judge_all
 
 STATED = re.compile(r"\[([^\[\]]*)\]\([\w./-]*\bclaims\.md#claim-([\w-]+)\)")
+IN_CHINESE = {"supported": "成立", "refuted": "不成立", "inconclusive": "尚无定论"}
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,16 @@ class Sentence:
     anchor: str
 
 
-def pages(root: Path) -> dict[str, list[str]]:
-    """Return the Markdown of every page and chapter by path; a chapter's cells are texts of their own."""
-    found = {path.relative_to(root).as_posix(): [read_text(path)] for path in sorted((root / "book").glob("*.md"))}
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
+def pages(root: Path, edition: str = "") -> dict[str, list[str]]:
+    """Return the Markdown of every page and chapter by path; a chapter's cells are texts of their own.
+
+    Args:
+        root: of the repository.
+        edition: "zh" for the Chinese one.
+    """
+    book, notebooks = root / "book" / edition, root / "notebooks" / edition
+    found = {path.relative_to(root).as_posix(): [read_text(path)] for path in sorted(book.glob("*.md"))}
+    for path in sorted(notebooks.glob("*.ipynb")):
         cells = [cell.source for cell in read_notebook(path).cells if cell.cell_type == "markdown"]
         found[path.relative_to(root).as_posix()] = cells
     return found
@@ -63,13 +70,14 @@ def check(root: Path) -> tuple[list[Verdict], list[str]]:
     verdicts, problems = judge_all(root)
     known = {claim.id for claim in read(root / "book" / "claims.yml")[0]}
     words = {verdict.claim.id: verdict.word for verdict in verdicts}
-    for page, texts in pages(root).items():
+    chinese = pages(root, "zh")
+    for page, texts in (pages(root) | chinese).items():
         for sentence in sentences(page, texts):
             said, claim = sentence.said, sentence.claim
             if claim not in known:
                 problems.append(f"{page} states the claim {claim}, which book/claims.yml lacks")
             elif claim not in words:
                 problems.append(f"{page} says that claim {claim} is {said}; the records give no verdict")
-            elif said != words[claim]:
-                problems.append(f"{page} says that claim {claim} is {said}; the records say {words[claim]}")
+            elif said != (right := IN_CHINESE[words[claim]] if page in chinese else words[claim]):
+                problems.append(f"{page} says that claim {claim} is {said}; the records say {right}")
     return verdicts, problems

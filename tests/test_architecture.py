@@ -39,6 +39,8 @@ FLOORS = [
         "onnxexport",
         "playground",
         "playpage",
+        "typography",
+        "i18n",
         "site",
         "cli",
         "commands",

@@ -1,0 +1,336 @@
+"""The Chinese edition beside the English one: what is translated, what is stale, and that the code is the same.
+
+`notebooks/zh/X.ipynb` has the cells of `notebooks/X.ipynb`, matched by id. A cell of code is identical, but for the
+alternative text of its figure and for its prompts. A cell of Markdown is a translation, and carries the hash of the
+English cell that it translates. `book/zh/X.md` likewise consists of the sections of `book/X.md`, each after a comment
+with its name and that hash. CONTRIBUTING says how one translates.
+"""
+
+import copy
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from lmtutorial import typography
+from lmtutorial.errors import InputError
+from lmtutorial.execution import read as read_notebook
+from lmtutorial.files import read_text, sha256, write_atomically
+
+NOTE = "i18n"  # the entry in a cell's metadata
+ALT = "alt:"  # before the id of a cell: the alternative text of its figure
+MARK = re.compile(r"^<!-- i18n: (\S+)(?: ([0-9a-f]+))? -->\n", re.M)
+HEADING = re.compile(r"^(?:\([\w-]+\)=\n)*#{1,6} +(.*)$", re.M)  # with the targets before it
+FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1", re.M | re.S)
+TERMS = "book/zh/terms.yml"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What is translated as a whole: a cell of Markdown, a section of a page, or the alternative text of a figure.
+
+    `source` is the hash of the English that a translation translates, if that was recorded.
+    """
+
+    text: str
+    source: str | None = None
+
+
+def run(options: Namespace) -> int:
+    """Run `lmtutorial i18n` in the repository's root; return the exit code."""
+    root = Path()
+    chosen = _choose(root, options.file)
+    if options.action != "accept":
+        if options.ids or options.all:
+            raise InputError("only `accept` takes ids or --all")
+        return {"check": _check, "sync": _sync, "status": _status}[options.action](root, chosen, bool(options.file))
+    if not options.file or bool(options.ids) == options.all:
+        raise InputError("accept what? Give a file, and either ids or --all")
+    (pair,) = chosen
+    for name in accept(*pair, None if options.all else options.ids):
+        print(f"{pair[1].relative_to(root)} {name}: accepted")
+    return 0
+
+
+def pairs(root: Path) -> list[tuple[Path, Path]]:
+    """Return each English file of the edition and where its Chinese one is or will be.
+
+    Raises:
+        InputError: `root` is not the repository.
+    """
+    contents = root / "book" / "_toc.yml"
+    if not contents.is_file():
+        raise InputError("there is no book/_toc.yml; change to the repository first")
+    toc = yaml.safe_load(read_text(contents))
+    entries = [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
+    english = [root / f"{entry}{'.ipynb' if entry.startswith('notebooks/') else '.md'}" for entry in entries]
+    return [(root / "README.md", root / "README.zh.md"), *((path, path.parent / "zh" / path.name) for path in english)]
+
+
+def _choose(root: Path, file: Path | None) -> list[tuple[Path, Path]]:
+    """Return all pairs, or the one that has `file`."""
+    every = pairs(root)
+    chosen = [pair for pair in every if file is None or root / file in pair]
+    if not chosen:
+        raise InputError(f"{file} is no file of the edition; there are {', '.join(str(pair[1]) for pair in every)}")
+    return chosen
+
+
+def fingerprint(text: str) -> str:
+    """Return the hash of an English passage."""
+    return sha256(text.strip().encode())[:12]
+
+
+def passages(path: Path) -> dict[str, Passage]:
+    """Return the passages of a file of either language, by name, in their order.
+
+    Raises:
+        InputError: the file is missing or broken.
+    """
+    if path.suffix == ".md":
+        return _sections(path)
+    found = {}
+    for cell in read_notebook(path).cells:
+        source = cell.metadata.get(NOTE, {}).get("src")
+        if cell.cell_type == "markdown":
+            found[cell.id] = Passage(cell.source, source)
+        elif _alternative(cell):
+            found[ALT + cell.id] = Passage(_alternative(cell), source)
+    return found
+
+
+def _alternative(cell: nbformat.NotebookNode) -> str:
+    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+
+
+def _sections(path: Path) -> dict[str, Passage]:
+    """Cut a page at its marks, which a Chinese one has, or else at its headings, each named by its text."""
+    text = read_text(path)
+    start, *rest = MARK.split(text)
+    if rest:
+        if start.strip():
+            raise InputError(
+                f"{path} must begin with a comment <!-- i18n: SECTION -->; `lmtutorial i18n sync` writes it"
+            )
+        names, sources, texts = rest[::3], rest[1::3], rest[2::3]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise InputError(f"{path} has two sections {twice}; a section is named once")
+        return {name: Passage(text.strip(), source) for name, source, text in zip(names, sources, texts)}
+    hidden = FENCE.sub(lambda match: re.sub(r"[^\n]", "x", match[0]), text)
+    headings = list(HEADING.finditer(hidden))
+    starts = [match.start() for match in headings]
+    found = {"top": Passage(text[: starts[0] if starts else None].strip())}
+    for match, start, end in zip(headings, starts, [*starts[1:], len(text)]):
+        name = plain = re.sub(r"\W+", "-", match[1].lower()).strip("-")
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{plain}-{number}"
+        found[name] = Passage(text[start:end].strip())
+    return {name: passage for name, passage in found.items() if passage.text}
+
+
+def state(english: Passage, chinese: Passage | None) -> str:
+    """Return how far a passage is: translated, stale, not accepted, untranslated or missing."""
+    if chinese is None:
+        return "missing"
+    if chinese.source is None:
+        return "not accepted" if typography.is_chinese(chinese.text) else "untranslated"
+    return "translated" if chinese.source == fingerprint(english.text) else "stale"
+
+
+def check(root: Path, chosen: Iterable[tuple[Path, Path]]) -> list[str]:
+    """Return all that is wrong with the Chinese files there are, each in a line that says what to do."""
+    terms = typography.read_terms(root / TERMS)
+    found = _glossary(root, terms) + _orphans(root)
+    for english, chinese in chosen:
+        if not chinese.exists():
+            continue
+        folders = tuple(path.parent.relative_to(root).as_posix().strip(".") for path in (english, chinese))
+        name, theirs = chinese.relative_to(root).as_posix(), passages(chinese)
+        accept_it = f"then `lmtutorial i18n accept {name}"
+        advice = {
+            "missing": f"is missing; `lmtutorial i18n sync {name}` adds it",
+            "untranslated": f"is not translated; translate it, {accept_it} %s`",
+            "not accepted": f"is not accepted; compare it with the English, {accept_it} %s`",
+            "stale": f"is stale, the English has changed; bring it up to date, {accept_it} %s`",
+        }
+        for passage, text in passages(english).items():
+            where = state(text, theirs.get(passage))
+            if where in advice:
+                found.append(f"{name} {passage} {advice[where].replace('%s', passage)}")
+            if where in ("translated", "not accepted"):
+                wrong = typography.problems(text.text, theirs[passage].text, terms, folders)
+                found += [f"{name} {passage}: {problem}" for problem in wrong]
+        found += [f"{name} {problem}; `lmtutorial i18n sync {name}`" for problem in _structure(english, chinese, terms)]
+    return found
+
+
+def _glossary(root: Path, terms: typography.Terms) -> list[str]:
+    """Return what the table of terms lacks of the glossary, and the Chinese glossary of the table."""
+    pages = [root / "book" / "glossary.md", root / "book" / "zh" / "glossary.md"]
+    english, chinese = (
+        re.findall(r"^(\S.*)\n(?= +\S)", read_text(page), re.M) if page.is_file() else [] for page in pages
+    )
+    found = [f"{TERMS} lacks {name}, which the glossary has; add it" for name in english if name not in terms.names]
+    if chinese:
+        right = [terms.names[name] for name in english if name in terms.names]
+        found += [f"book/zh/glossary.md lacks the entry {name}; add it" for name in right if name not in chinese]
+    return found
+
+
+def _orphans(root: Path) -> list[str]:
+    """Return the Chinese files that translate nothing."""
+    there = [*(root / "book" / "zh").glob("*.md"), *(root / "notebooks" / "zh").glob("*.ipynb")]
+    extra = sorted({*there} - {chinese for _, chinese in pairs(root)})
+    return [f"{file.relative_to(root)} translates no file of book/_toc.yml; remove it" for file in extra]
+
+
+def _structure(english: Path, chinese: Path, terms: typography.Terms) -> list[str]:
+    """Return how the cells or sections of the Chinese file differ from what `sync` would make of them."""
+    if chinese.suffix == ".md":
+        wanted, there = ({name: None for name in passages(path)} for path in (english, chinese))
+    else:
+        wanted, there = (
+            {cell.id: cell for cell in notebook.cells}
+            for notebook in (synced_notebook(english, chinese, terms), read_notebook(chinese))
+        )
+    found = [f"{name} is not in the English file" for name in there if name not in wanted]
+    common = [name for name in wanted if name in there]
+    if [name for name in there if name in wanted] != common:
+        found.append("has another order than the English file")
+    for name in common:
+        ours, right = there[name], wanted[name]
+        if ours and ours.cell_type == "code" and ours.source != right.source:
+            found.append(f"{name} differs from the English file in its code")
+        elif ours and (ours.metadata != right.metadata or ours.get("outputs")):
+            found.append(f"{name} differs from the English file in its metadata or has outputs")
+    missing = [name for name in wanted if name not in there and wanted[name] and wanted[name].cell_type == "code"]
+    return found + [f"{name} is missing" for name in missing]
+
+
+def synced_notebook(english: Path, chinese: Path, terms: typography.Terms) -> nbformat.NotebookNode:
+    """Return the English notebook with the Chinese texts there are; an untranslated passage is in English."""
+    notebook = copy.deepcopy(read_notebook(english))
+    theirs = passages(chinese) if chinese.exists() else {}
+    for cell in notebook.cells:
+        name = cell.id if cell.cell_type == "markdown" else ALT + cell.id
+        kept = _kept(theirs.get(name))
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            for prompt in ("code_prompt_show", "code_prompt_hide"):
+                if prompt in cell.metadata.get("mystnb", {}):
+                    cell.metadata.mystnb[prompt] = _prompt(cell.metadata.mystnb[prompt], terms)
+        if kept and cell.cell_type == "markdown":
+            cell.source = kept.text
+        elif kept and _alternative(cell):
+            cell.metadata.mystnb.image.alt = kept.text
+        if kept and kept.source:
+            cell.metadata[NOTE] = {"src": kept.source}
+    return notebook
+
+
+def _kept(chinese: Passage | None) -> Passage | None:
+    """Return a passage unless it is only the English of some time ago."""
+    return chinese if chinese and (chinese.source or typography.is_chinese(chinese.text)) else None
+
+
+def _prompt(english: str, terms: typography.Terms) -> str:
+    if english not in terms.prompts:
+        raise InputError(f"{TERMS} has no Chinese for the prompt {english!r}; add it under `prompts`")
+    return terms.prompts[english]
+
+
+def _page(texts: dict[str, Passage]) -> str:
+    """Write a Chinese page: its sections, each after its mark."""
+    marks = {name: f"{name} {passage.source}" if passage.source else name for name, passage in texts.items()}
+    return "\n".join(f"<!-- i18n: {marks[name]} -->\n{passage.text}\n" for name, passage in texts.items())
+
+
+def sync(root: Path, english: Path, chinese: Path) -> list[str]:
+    """Bring all of a Chinese file but its texts up to date; make the file if there is none.
+
+    Returns:
+        What was dropped because the English file has it no more, so that nothing is lost unseen.
+    """
+    theirs, ours = passages(chinese) if chinese.exists() else {}, passages(english)
+    if chinese.suffix == ".md":
+        new = _page({name: _kept(theirs.get(name)) or passage for name, passage in ours.items()})
+    else:
+        new = nbformat.writes(synced_notebook(english, chinese, typography.read_terms(root / TERMS))) + "\n"
+    if not chinese.exists() or read_text(chinese) != new:
+        write_atomically(chinese, new.encode())
+    return [f"{name}: {text.text}" for name, text in theirs.items() if name not in ours and _kept(text)]
+
+
+def accept(english: Path, chinese: Path, names: list[str] | None = None) -> list[str]:
+    """Record that passages translate what the English file says now; without names, all that are translated.
+
+    Returns:
+        The names of those whose record is new.
+
+    Raises:
+        InputError: a name is no passage of both files.
+    """
+    ours, theirs = passages(english), passages(chinese)
+    if names is None:
+        names = [
+            name
+            for name, passage in theirs.items()
+            if name in ours and (_kept(passage) or not typography.needs_translation(passage.text))
+        ]
+    unknown = [name for name in names if name not in ours or name not in theirs]
+    if unknown:
+        raise InputError(
+            f"{chinese} has no {', '.join(unknown)} that the English file has; `lmtutorial i18n sync` first"
+        )
+    hashes = {name: fingerprint(ours[name].text) for name in names}
+    new = [name for name in names if theirs[name].source != hashes[name]]
+    if chinese.suffix == ".md":
+        recorded = {name: Passage(text.text, hashes.get(name, text.source)) for name, text in theirs.items()}
+        write_atomically(chinese, _page(recorded).encode())
+    else:
+        notebook = read_notebook(chinese)
+        for cell in notebook.cells:
+            name = cell.id if cell.cell_type == "markdown" else ALT + cell.id
+            if name in hashes:
+                cell.metadata[NOTE] = {"src": hashes[name]}
+        write_atomically(chinese, (nbformat.writes(notebook) + "\n").encode())
+    return new
+
+
+def _check(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
+    found = check(root, chosen)
+    for problem in found:
+        print(problem)
+    without = [chinese.relative_to(root).as_posix() for _, chinese in chosen if not chinese.exists()]
+    if without:
+        print(f"no Chinese yet: {', '.join(without)}")
+    if found:
+        print(f"lmtutorial: {len(found)} problems in the Chinese edition", file=sys.stderr)
+    return 1 if found else 0
+
+
+def _sync(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
+    for english, chinese in chosen:
+        if named or chinese.exists():  # translations come chapter by chapter
+            for dropped in sync(root, english, chinese):
+                print(f"{chinese.relative_to(root)}: dropped, for the English has it no more: {dropped}")
+    return 0
+
+
+def _status(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
+    print(f"{'':40}{'translated':>12}{'stale':>8}{'missing':>9}")
+    for english, chinese in chosen:
+        theirs = passages(chinese) if chinese.exists() else {}
+        states = [state(passage, theirs.get(name)) for name, passage in passages(english).items()]
+        done, stale = states.count("translated"), states.count("stale")
+        row = f"{chinese.relative_to(root).as_posix():40}{done:12}{stale:8}{len(states) - done - stale:9}"
+        print(row if chinese.exists() else f"{row}  no Chinese yet")
+    return 0
