@@ -13,8 +13,8 @@ using models            ``evaluation`` · ``compression`` · ``generation`` · `
                         ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
-                        ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``typography`` · ``i18n`` · ``site`` ·
-                        ``commands`` · ``cli``
+                        ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``typography`` · ``i18n`` ·
+                        ``site`` · ``commands`` · ``cli``
 ======================  =======================================================================
 """
 

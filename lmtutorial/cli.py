@@ -1,4 +1,4 @@
-"""The command `lmtutorial`: data, train, eval, generate, export, compress, decompress, sweep, records, book, claims, i18n.
+"""The command `lmtutorial`, from `lmtutorial data` to `lmtutorial i18n`: what it takes; `commands` has what it does.
 
 Bad input ends with one line on standard error and exit code 2.
 """

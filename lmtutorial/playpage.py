@@ -14,6 +14,7 @@ from pathlib import Path
 from lmtutorial.files import read_text
 
 MANIFEST = Path("book", "_static", "playground", "models", "manifest.json")
+FOLDER = "../_static/playground"  # from a page of the book
 MODULES = ("playground", "engine", "labels", "panels", "sampling", "tracks", "views")
 SHOWN = 20  # next characters
 PROMPTS = {
@@ -33,7 +34,6 @@ class Playground:
         panels: that make sense for these models.
         prompt: where it begins.
         examples: other texts.
-        depth: of the page below the site's root.
         names: of the models, for people.
         cost, following, noscript, old: sentences.
     """
@@ -42,7 +42,6 @@ class Playground:
     models: tuple[str, ...]
     prompt: str
     examples: tuple[str, ...]
-    depth: int
     names: dict[str, str]
     cost: str
     following: str
@@ -63,7 +62,6 @@ ENGLISH = Playground(
         "To be, or not to be, that is the question:\nWhether 'tis nobler in the mind to suffer\n",
         "The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy d",
     ),
-    depth=1,
     names={"ngram": "5-gram", "rnn": "RNN", "lstm": "LSTM", "gpt": "GPT"},
     cost="The text costs it {:.2f} bits a character ({} characters).",
     following="Next character",
@@ -76,7 +74,6 @@ CHINESE = Playground(
     prompt=PROMPTS["tang"],
     examples=(PROMPTS["tang"], "春眠不覺曉，處處聞啼鳥。\n", "明月"),
     panels=("probe", "attention", "time"),
-    depth=2,
     names={"tang": "GPT"},
     cost="这段文字平均每字 {:.2f} 比特（共 {} 字）。",
     following="下一个字",
@@ -95,7 +92,6 @@ def staged(root: Path) -> Iterator[tuple[str, bytes]]:
 
 def element(playground: Playground, manifest: dict) -> str:
     """Return the element with its style sheet and script, on one line: Markdown ends HTML at an empty one."""
-    folder = "../" * playground.depth + "_static/playground"
     attributes = {
         "lang": playground.language,
         "models": " ".join(playground.models),
@@ -107,13 +103,13 @@ def element(playground: Playground, manifest: dict) -> str:
     written = " ".join(f'{name}="{_escaped(value)}"' for name, value in attributes.items())
     columns = "".join(_column(playground, name, manifest[name]["default"]) for name in playground.models)
     old = json.dumps(playground.old, ensure_ascii=False)
-    modules = "".join(f'<link rel="modulepreload" href="{folder}/{module}.mjs">' for module in MODULES)
+    modules = "".join(f'<link rel="modulepreload" href="{FOLDER}/{module}.mjs">' for module in MODULES)
     files = ("manifest.json", *(manifest[name]["file"] for name in playground.models))
-    models = "".join(f'<link rel="preload" as="fetch" crossorigin href="{folder}/models/{file}">' for file in files)
+    models = "".join(f'<link rel="preload" as="fetch" crossorigin href="{FOLDER}/models/{file}">' for file in files)
     return (
-        f'<link rel="stylesheet" href="{folder}/playground.css">{modules}{models}<lm-playground {written} share>'
+        f'<link rel="stylesheet" href="{FOLDER}/playground.css">{modules}{models}<lm-playground {written} share>'
         f'<noscript><p class="failed">{playground.noscript}</p></noscript><div class="columns">{columns}</div>'
-        f'</lm-playground><script async type="module" src="{folder}/playground.mjs"></script>'
+        f'</lm-playground><script async type="module" src="{FOLDER}/playground.mjs"></script>'
         f'<script nomodule>document.querySelector("lm-playground").insertAdjacentText("afterbegin", {old})</script>\n'
     )
 

@@ -305,7 +305,7 @@ def test_of_a_very_long_text_the_end_is_read(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", [PAGE, "book/zh/playground.html"])
+@pytest.mark.parametrize("name", [PAGE, "book/tang.html"])
 def test_axe_finds_nothing_with_all_panels_open(visit, name, scheme):
     page = ready(visit(name, scheme=scheme).page)
     for summary in page.locator("lm-playground summary").all():
@@ -316,7 +316,7 @@ def test_axe_finds_nothing_with_all_panels_open(visit, name, scheme):
     assert [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in found] == []
 
 
-@pytest.mark.parametrize("name", [PAGE, "book/zh/playground.html"])
+@pytest.mark.parametrize("name", [PAGE, "book/tang.html"])
 def test_it_fits_a_narrow_phone_with_all_panels_open(visit, name):
     page = ready(visit(name, width=360, height=740).page)
     for summary in page.locator("lm-playground summary").all():
@@ -338,7 +338,7 @@ def test_everything_can_be_done_with_the_keyboard(page):
 
 
 def test_the_chinese_page_has_chinese_labels_and_writes_verses(visit):
-    page = ready(visit("book/zh/playground.html").page)
+    page = ready(visit("book/tang.html").page)
     labels = page.locator("lm-playground .buttons").inner_text()
     assert not re.search("[A-Za-z]", labels)
     press(page, "写 100 字")
