@@ -143,7 +143,7 @@ def _column(playground: Playground, name: str, default: dict) -> str:
         f'<section data-model="{name}"><h3>{title}</h3>'
         f'<div class="text" tabindex="0" role="group" aria-label="{title}">{text}</div>'
         f'<p class="score">{playground.cost.format(sum(bits) / len(bits), len(bits))}</p>'
-        f'<h4>{playground.following}</h4><ol class="bars">{bars}</ol></section>'
+        f'<h4>{playground.following}</h4><ol class="bars" tabindex="0">{bars}</ol></section>'
     )
 
 

@@ -16,7 +16,7 @@ import { softmax } from "./engine.mjs";
 
 const LONGEST = 1000; // characters of a text that are read, the last ones
 const SHOWN = 20; // next characters that are shown, and the largest top-k
-const AT_MOST = 2000; // steps that an address may ask for
+const AT_MOST = 1000; // steps that an address may ask for
 const PATIENCE = 40; // milliseconds of work before the page gets a turn
 
 const listed = (element, name, otherwise) => (element.getAttribute(name) ?? otherwise).split(" ").filter(Boolean);
