@@ -208,6 +208,8 @@ class _Batch:
         self.states = model.join(states) if self.together else states
 
     def _read(self, ids: Sequence[int]):
+        if self.together:
+            return self.model.read(ids)
         state, logits = self.model.start()
         for token in ids:
             state, logits = self.model.step(state, token)

@@ -23,6 +23,7 @@ CHOICES = {
     "mlp": ("gelu", "relu", "relu2", "swiglu"),
 }
 AT_ONCE = 2**22  # logits that are computed at once when a text is scored, at most
+ROOM, PROMPT = 256, 64  # the narrowest state and the shortest prompt that are compiled; the next are 4 times as long
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,11 @@ class GPT(NeuralLM):
     Its state is a value: the tokens of the window (B, S), the last ones at the end; how many of them count (B,); and
     the keys and the values of every block (B, S, K, d). When the window is full, its older half is forgotten and the
     rest is read again, so that a token is always predicted from at least S / 2 tokens before it, or all there are.
+    While a text is short, generation keeps a narrower state, which grows with it.
 
     Args:
         config: its shape.
+        initializer: of all kernels and tables; None: as GPT-2's.
 
     Example:
         >>> model = GPT(GPTConfig(vocab_size=65, context=8, layers=2, width=16, heads=2))
@@ -124,12 +127,13 @@ class GPT(NeuralLM):
         (True, True)
     """
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: GPTConfig, initializer: str | None = None):
         super().__init__(config.vocab_size, name="gpt")
         c = self.config = config
         self.window = c.context
         self.stride = (c.context + 1) // 2
-        normal = keras.initializers.RandomNormal(stddev=0.02)
+        self.initializer = initializer
+        normal = initializer or keras.initializers.RandomNormal(stddev=0.02)
         self.embedding = self.add_weight((c.vocab_size, c.embedding), initializer=normal, name="embedding")
         if c.positions == "learned":
             self.position_embedding = self.add_weight(
@@ -152,8 +156,9 @@ class GPT(NeuralLM):
 
     def _block(self, name: str) -> Block:
         c = self.config
-        first = keras.initializers.RandomNormal(stddev=0.02)
-        last = "zeros" if c.zero_outputs else keras.initializers.RandomNormal(stddev=0.02 / math.sqrt(2 * c.layers))
+        first = self.initializer or keras.initializers.RandomNormal(stddev=0.02)
+        small = keras.initializers.RandomNormal(stddev=0.02 / math.sqrt(2 * c.layers))
+        last = self.initializer or ("zeros" if c.zero_outputs else small)
         base = c.rotary_base if c.positions == "rotary" else None
         normalize = c.epsilon if c.qk_norm else None
         attention = Attention(
@@ -165,11 +170,35 @@ class GPT(NeuralLM):
         block.build((None, None, c.width))
         return block
 
-    def initial_state(self, batch: int) -> State:
+    def initial_state(self, batch: int, room: int | None = None) -> State:
         c = self.config
-        window = (batch, c.context, c.num_kv_heads, c.head_width)
-        caches = (ops.zeros(window, dtype=self.compute_dtype) for _ in range(2 * c.layers))
-        return ops.zeros((batch, c.context), dtype="int32"), ops.zeros((batch,), dtype="int32"), *caches
+        room = room or self.window
+        caches = (
+            ops.zeros((batch, room, c.num_kv_heads, c.head_width), dtype=self.compute_dtype)
+            for _ in range(2 * c.layers)
+        )
+        return ops.zeros((batch, room), dtype="int32"), ops.zeros((batch,), dtype="int32"), *caches
+
+    def start(self) -> tuple[State, np.ndarray]:
+        return self.initial_state(1, self._length(ROOM, 0)), np.zeros(self.vocab_size, dtype=np.float32)
+
+    def join(self, states: Sequence[State]) -> State:
+        room = max(state[0].shape[1] for state in states)
+        return super().join([self._widened(state, room) for state in states])
+
+    def _length(self, shortest: int, tokens: int) -> int:
+        """Return the shortest compiled length, `shortest` or 4, 16, … times that, which holds `tokens`."""
+        while shortest < tokens:
+            shortest *= 4
+        return min(shortest, self.window)
+
+    def _widened(self, state: State, room: int) -> State:
+        """Return the same state with room for more tokens."""
+        tokens, length, *caches = state
+        if tokens.shape[1] == room:
+            return state
+        empty, _, *places = self.initial_state(len(tokens), room)
+        return follow(empty, tokens), length, *map(follow, places, caches)
 
     def __call__(self, ids, *arguments, **options):
         self._refuse_too_long(ids)  # here, because Keras wraps what `call` raises in lines of its own
@@ -187,6 +216,7 @@ class GPT(NeuralLM):
         Raises:
             InputError: T is more than the window.
         """
+        state = self._widened(state, self.window) if state else None
         x, state, _ = self._read(ids, state, training)
         return self._logits(x), state
 
@@ -198,7 +228,7 @@ class GPT(NeuralLM):
     def _read(self, ids, state: State | None, training: bool):
         """Return the residual stream (B, T, D) after the last block, the state, and each block's weights."""
         B, T = ids.shape
-        S = self.window if state else T
+        S = state[0].shape[1] if state else T
         place, positions = ops.arange(S), ops.arange(T)
         mask = place <= S - T + positions[:, None]
         pasts = [None] * len(self.blocks)
@@ -246,21 +276,24 @@ class GPT(NeuralLM):
         if not len(ids):
             return self.start()
         begin = -(-max(len(ids) - self.window, 0) // self.stride) * self.stride
-        tokens = np.zeros((1, self.window), dtype=np.int32)
-        tokens[0, begin - len(ids) :] = ids[begin:]
-        state, logits = self._fill(tokens, np.array([len(ids) - begin]))
+        state, logits = self._fill(np.asarray(ids, dtype=np.int32)[None, begin:], np.array([len(ids) - begin]))
         return state, logits[0]
 
     def advance(self, state: State, tokens: Sequence[int]) -> tuple[State, np.ndarray]:
-        length = ops.convert_to_numpy(state[1])
-        if (full := length == self.window).any():
-            state, _ = self._fill(state[0], np.where(full, self.window - self.stride, length))
+        length, room = ops.convert_to_numpy(state[1]), state[0].shape[1]
+        if (full := length == room).any():
+            if room < self.window:
+                state = self._widened(state, self._length(ROOM, room + 1))
+            else:
+                state, _ = self._fill(state[0], np.where(full, self.window - self.stride, length))
         return super().advance(state, tokens)
 
     def _fill(self, tokens, length: np.ndarray) -> tuple[State, np.ndarray]:
-        """Return the state after the last `length` (B,) of `tokens` (B, S), and the logits (B, V) there."""
-        nothing, _, *caches = self.initial_state(len(tokens))
-        logits, *state = self._step(tokens, nothing, (length - self.window).astype(np.int32), *caches)
+        """Return the state after the last `length` (B,) of `tokens` (B, T), and the logits (B, V) there."""
+        read = self._length(PROMPT, length.max())
+        nothing, _, *caches = self.initial_state(len(tokens), self._length(ROOM, read))
+        padded = np.pad(tokens, ((0, 0), (read, 0)))[:, -read:]
+        logits, *state = self._step(padded, nothing, (length - read).astype(np.int32), *caches)
         return tuple(state), ops.convert_to_numpy(logits)
 
     @cached_property
