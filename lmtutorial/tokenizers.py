@@ -26,6 +26,7 @@ class Tokenizer(ABC):
 
     type: ClassVar[str]
     vocab_size: int
+    longest: int | None = None  # the most tokens that a prompt may have; None: any number
 
     @abstractmethod
     def encode(self, text: str) -> np.ndarray:
@@ -222,6 +223,62 @@ class BPETokenizer(Tokenizer):
         return {"model": json.loads(self.model.to_str())}
 
 
+class PretrainedTokenizer(BPETokenizer):
+    """The tokenizer that a published model came with, and how it writes a conversation.
+
+    Args:
+        model: of the library `tokenizers`.
+        vocab_size: V of the model, which may have unused ids behind the tokenizer's.
+        longest: the model's window in tokens.
+        end: the token that ends a text or an answer, such as `<|im_end|>`.
+        template: of a conversation, in Jinja; None: the model was not taught conversations.
+
+    Raises:
+        InputError: the tokenizer has more symbols than the model.
+    """
+
+    type = "pretrained"
+
+    def __init__(
+        self, model: tokenizers.Tokenizer, vocab_size: int, longest: int, end: str | None, template: str | None
+    ):
+        super().__init__(model)
+        if self.vocab_size > vocab_size:
+            raise InputError(f"the tokenizer has {self.vocab_size} symbols, the model only {vocab_size}")
+        self.vocab_size, self.longest, self.end, self.template = vocab_size, longest, end, template
+
+    def encode(self, text: str) -> np.ndarray:
+        _utf8(text)
+        return np.array(self.model.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+
+    def chat(self, messages: list[dict[str, str]]) -> str:
+        """Return the prompt after which the model writes the next answer of a conversation.
+
+        Args:
+            messages: each has a `role`, such as `system`, `user` or `assistant`, and its `content`.
+
+        Raises:
+            InputError: the model has no template, the template refuses the messages, or jinja2 is not installed.
+        """
+        if self.template is None:
+            raise InputError("this model has no chat template: give it a text to go on with")
+        try:
+            from jinja2 import TemplateError
+            from jinja2.sandbox import ImmutableSandboxedEnvironment
+        except ModuleNotFoundError as error:
+            raise InputError(f"a chat template needs {error.name}; install lmtutorial[pretrained]") from None
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        try:
+            template = environment.from_string(self.template)
+            return template.render(messages=messages, add_generation_prompt=True, eos_token=self.end, bos_token="")
+        except TemplateError as error:
+            raise InputError(f"the chat template cannot write these messages: {error}") from None
+
+    def to_dict(self) -> dict:
+        fields = {"vocab_size": self.vocab_size, "longest": self.longest, "end": self.end, "template": self.template}
+        return super().to_dict() | fields
+
+
 def train(level: str, text: str, other: str = "") -> Tokenizer:
     """Return a new tokenizer for `text` by level: `char`, `byte`, `word`, or `bpe:SIZE`.
 
@@ -265,6 +322,9 @@ def load(path: Path) -> Tokenizer:
                 return WordTokenizer(**fields)
             case "bpe":
                 return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(fields["model"])))
+            case "pretrained":
+                model = tokenizers.Tokenizer.from_str(json.dumps(fields.pop("model")))
+                return PretrainedTokenizer(model, **fields)
             case other:
                 raise InputError(f"{path} holds an unknown type of tokenizer, {other!r}")
     except InputError:
