@@ -4,12 +4,13 @@ Floors, from the ground up; a module imports only from its own floor and lower o
 package costs nothing and sets nothing.
 
 ======================  =======================================================================
-ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tokenizers`` · ``ngram``:
-                        texts, ids, counts; no Keras
+ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tensorfiles`` ·
+                        ``tokenizers`` · ``ngram``: texts, ids, counts; no Keras
 models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
-                        ``costs``: ``keras.ops`` only
+                        ``families`` · ``costs``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
-                        ``checkpoints`` · ``presets``: one protocol, ``score(ids) -> nats``, joins them
+                        ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora``: one protocol,
+                        ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
                         ``site`` · ``cli``

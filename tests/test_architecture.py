@@ -9,9 +9,19 @@ import pytest
 from lmtutorial.experiments import PACKAGE, imported_modules
 
 FLOORS = [
-    {"errors", "files", "sources", "data", "tokenizers", "ngram"},
-    {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "costs"},
-    {"evaluation", "compression", "checkpoints", "callbacks", "training", "presets", "generation"},
+    {"errors", "files", "sources", "data", "tensorfiles", "tokenizers", "ngram"},
+    {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "families", "costs"},
+    {
+        "evaluation",
+        "compression",
+        "checkpoints",
+        "callbacks",
+        "training",
+        "presets",
+        "generation",
+        "pretrained",
+        "lora",
+    },
     {
         "experiments",
         "sweeps",
