@@ -133,7 +133,9 @@ def _add_selection(command: argparse.ArgumentParser) -> None:
 def _add_model(command: argparse.ArgumentParser) -> None:
     """Add the options that `_model` reads."""
     command.add_argument(
-        "--model", default="kn5", help="folder of a trained run; or uniform, unigram, a method and an order such as kn5"
+        "--model",
+        default="kn5",
+        help="uniform, unigram, kn5 or such; folder of a run; smollm2, folder or GGUF of weights",
     )
     command.add_argument("--data", default="shakespeare", help="a text's name, or the path of a text file or folder")
     command.add_argument("--level", help="of an n-gram model: char (default), byte, word or bpe:SIZE")
@@ -182,9 +184,11 @@ def _eval(options) -> None:
 
 def _model(options, corpus: data.Corpus, held_out: str = "") -> tuple[evaluation.LanguageModel, tokenizers.Tokenizer]:
     """Return the model that the options name, trained here if it only counts, and its tokenizer."""
-    if Path(options.model).exists():
+    if not _counts(options.model):
         if options.level:
             raise InputError(f"{options.model} has its own tokenizer; leave --level out")
+        if data.is_published(options.model):
+            return _neural("pretrained").load(options.model)
         return _neural("checkpoints").read_model(Path(options.model))
     if not corpus.train:
         raise InputError(f"{options.data} has no training split; choose another corpus")
@@ -195,13 +199,18 @@ def _model(options, corpus: data.Corpus, held_out: str = "") -> tuple[evaluation
     return ngram.train(options.model, tokenizer.encode(corpus.train), tokenizer.vocab_size), tokenizer
 
 
+def _counts(model: str) -> bool:
+    """Whether a model only counts, and is trained here."""
+    return not (data.is_published(model) or Path(model).exists())
+
+
 def _generate(options) -> None:
     chosen = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _, _ in SAMPLERS}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     generation = _neural("generation")
     sampler = [getattr(generation, name)(value) for name, value in chosen.items()]
     sampler += [generation.greedy] if options.greedy else []
-    model, tokenizer = _model(options, data.load(options.data) if not Path(options.model).exists() else None)
+    model, tokenizer = _model(options, data.load(options.data) if _counts(options.model) else None)
     if options.beams is not None:
         if sampler or options.stop or len(options.prompt) > 1:
             raise InputError("beam search takes one prompt, and no sampler and no stop string")
@@ -225,6 +234,9 @@ def _generate(options) -> None:
 def _neural(module: str):
     """Import a module that needs Keras, without the backend's greetings on standard error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = data.cache_file("xla").with_suffix("")  # what XLA compiled: a large model starts much sooner the next time
+    flags = f"--tf_xla_persistent_cache_directory={kept} --tf_xla_persistent_cache_device_types=CPU,XLA_CPU_JIT"
+    os.environ |= {"TF_XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(kept)} | os.environ
     with tempfile.TemporaryFile() as unread:
         kept = os.dup(2)
         os.dup2(unread.fileno(), 2)

