@@ -1,8 +1,10 @@
 """Published weights: logits, tokens and conversations, whatever the shape; and files that are not what they say."""
 
+import itertools
 import json
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -528,17 +530,79 @@ def test_an_unknown_name_is_refused():
 # --- the real weights
 
 
-@pytest.fixture(scope="module")
-def smollm2():
-    if not (CACHE / "config.json").is_file():
-        pytest.skip("SmolLM2 is not in the cache: lmtutorial generate --model smollm2 --prompt Hello")
-    return pretrained._load_folder(CACHE, 256)
+needs_smollm2 = pytest.mark.skipif(
+    not (CACHE / "config.json").is_file(),
+    reason="SmolLM2 is not in the cache: lmtutorial generate --model smollm2 --prompt Hello",
+)
 
 
+@needs_smollm2
 @pytest.mark.slow
-def test_smollm2_knows_what_it_should(smollm2):
-    model, tokenizer = smollm2
+def test_smollm2_knows_what_it_should():
+    model, tokenizer = load(CACHE, context=256)
     assert (model.config.layers, model.config.num_kv_heads, model.vocab_size) == (30, 3, 49152)
     prompt = tokenizer.chat([{"role": "user", "content": "What is the capital of France?"}])
     answer = generation.generate(model, tokenizer, [prompt], 20, [generation.greedy], stop=[tokenizer.end])[0]
     assert answer == "The capital of France is Paris."
+
+
+def reference(tokenizer):
+    """Return what encodes as GPT-2's own code does, one piece after the other, after every digit was cut out."""
+    regex = pytest.importorskip("regex", reason="the package regex, which nltk brings, is not installed")
+    fields = json.loads(tokenizer.model.to_str())["model"]
+    ranks = {tuple(pair): rank for rank, pair in enumerate(fields["merges"])}
+    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = dict(zip(printed, map(chr, printed)))
+    letters |= {byte: chr(256 + n) for n, byte in enumerate(b for b in range(256) if b not in letters)}
+    words = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
+
+    def encode(text):
+        for part in regex.findall(r"\p{N}|\P{N}+", text):
+            for word in words.findall(part):
+                symbols = [letters[byte] for byte in word.encode()]
+                while pairs := [pair for pair in itertools.pairwise(symbols) if pair in ranks]:
+                    best, merged = min(pairs, key=ranks.get), []
+                    while symbols:
+                        whole = tuple(symbols[:2]) == best
+                        merged.append("".join(symbols[: 1 + whole]))
+                        del symbols[: 1 + whole]
+                    symbols = merged
+                yield from (fields["vocab"][symbol] for symbol in symbols)
+
+    return encode
+
+
+SENTENCES = [
+    "The 3 quick brown foxes, aged 12½, don't jump over 1,000 lazy dogs.",
+    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich – 42 mal!",
+    "Voix ambiguë d'un cœur qui, au zéphyr, préfère les jattes de kiwis.",
+    "Съешь же ещё этих мягких французских булок, да выпей чаю 7 раз.",
+    "我能吞下玻璃而不伤身体。１２３ 三百",
+    "いろはにほへと ちりぬるを 4つ",
+    "다람쥐 헌 쳇바퀴에 타고파 2024년",
+    "نص حكيم له سر قاطع وذو شأن عظيم ٣٤٥",
+    "दस लोग १० आम खाते हैं",
+    "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία x² ≤ ∞ 🙂👍🏽\t\r\n  \n",
+]
+
+
+def texts():
+    """Return 1,000 strings: sentences in ten languages, cut and joined anywhere, and lines of Python's own code."""
+    folder = Path(os.__file__).parent
+    code = [
+        line for name in ("ast.py", "json/decoder.py") for line in (folder / name).read_text("utf-8").splitlines(True)
+    ]
+    rng = np.random.default_rng(0)
+    cut = [sentence[rng.integers(len(sentence)) :] for sentence in SENTENCES for _ in range(50)]
+    return [*SENTENCES, *code[:490], *("".join(rng.choice(cut, size=2)) for _ in range(500))]
+
+
+@needs_smollm2
+def test_smollm2s_tokens_are_those_of_the_reference():
+    tokenizer = pretrained._folder_tokenizer(CACHE, GPTConfig(vocab_size=49152))
+    encode = reference(tokenizer)
+    assert len(texts()) == 1000
+    for text in texts():
+        ids = tokenizer.encode(text)
+        assert ids.tolist() == list(encode(text)), text
+        assert tokenizer.decode(ids) == text
