@@ -47,7 +47,7 @@ def ids(count: int) -> np.ndarray:
 def ours(side: str):
     from lmtutorial import cli
 
-    pretrained = cli._neural("pretrained")  # as the command does: XLA keeps what it compiled
+    pretrained = cli._neural("pretrained", large=True)  # as the command does: XLA keeps what it compiled
     import keras
 
     if side == "bfloat16":

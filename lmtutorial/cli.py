@@ -188,7 +188,7 @@ def _model(options, corpus: data.Corpus, held_out: str = "") -> tuple[evaluation
         if options.level:
             raise InputError(f"{options.model} has its own tokenizer; leave --level out")
         if data.is_published(options.model):
-            return _neural("pretrained").load(options.model)
+            return _neural("pretrained", large=True).load(options.model)
         return _neural("checkpoints").read_model(Path(options.model))
     if not corpus.train:
         raise InputError(f"{options.data} has no training split; choose another corpus")
@@ -207,7 +207,7 @@ def _counts(model: str) -> bool:
 def _generate(options) -> None:
     chosen = {name.replace("-", "_"): getattr(options, name.replace("-", "_")) for name, _, _ in SAMPLERS}
     chosen = {name: value for name, value in chosen.items() if value is not None}
-    generation = _neural("generation")
+    generation = _neural("generation", large=data.is_published(options.model))
     sampler = [getattr(generation, name)(value) for name, value in chosen.items()]
     sampler += [generation.greedy] if options.greedy else []
     model, tokenizer = _model(options, data.load(options.data) if _counts(options.model) else None)
@@ -231,12 +231,13 @@ def _generate(options) -> None:
     print()
 
 
-def _neural(module: str):
-    """Import a module that needs Keras, without the backend's greetings on standard error."""
+def _neural(module: str, large: bool = False):
+    """Import a module that needs Keras, without greetings on standard error; keep what is compiled of a large model."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = data.cache_file("xla").with_suffix("")  # what XLA compiled: a large model starts much sooner the next time
-    flags = f"--tf_xla_persistent_cache_directory={kept} --tf_xla_persistent_cache_device_types=CPU,XLA_CPU_JIT"
-    os.environ |= {"TF_XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(kept)} | os.environ
+    if large:
+        kept = data.cache_file("xla").with_suffix("")
+        flags = f"--tf_xla_persistent_cache_directory={kept} --tf_xla_persistent_cache_device_types=CPU,XLA_CPU_JIT"
+        os.environ |= {"TF_XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(kept)} | os.environ
     with tempfile.TemporaryFile() as unread:
         kept = os.dup(2)
         os.dup2(unread.fileno(), 2)
