@@ -5,6 +5,7 @@ PYTHON ?= python3
 PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
+LOCKED := tensorflow jax hub compression onnx pretrained cluster book dev
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
@@ -55,7 +56,7 @@ serve: ## show the site at http://localhost:8000
 	@$(BIN)/python -m http.server --bind localhost --directory _build/site 8000
 
 lock: env ## bring requirements.lock and environment.yml up to date with pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(LOCKED)) --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
 	@$(BIN)/python .ci/environment.py > environment.yml
 
 clean: ## remove what was built, but not .venv

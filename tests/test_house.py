@@ -39,9 +39,15 @@ def test_environment_yml_is_what_pyproject_says():
     assert (ROOT / "environment.yml").read_text("utf-8") == generator.environment(ROOT / "pyproject.toml")
 
 
+def test_every_extra_is_locked_but_the_tools_of_chapter_7():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert {*re.search(r"^LOCKED := (.*)$", makefile, flags=re.M)[1].split(), "tools"} == EXTRAS.keys()
+
+
 def test_the_lock_satisfies_pyproject():
     locked = pinned((ROOT / "requirements.lock").read_text("utf-8"))
-    for requirement in requirements(PROJECT["dependencies"], *EXTRAS.values()):
+    extras = (packages for name, packages in EXTRAS.items() if name != "tools")
+    for requirement in requirements(PROJECT["dependencies"], *extras):
         versions = locked[canonicalize_name(requirement.name)]
         assert all(version in requirement.specifier for version in versions), requirement
 

@@ -1,5 +1,7 @@
 """Every exercise in both directions: its solution passes; the untouched cell and typical mistakes get a helpful no."""
 
+import itertools
+import json
 import re
 
 import nbformat
@@ -204,6 +206,34 @@ CLAIM = {
     "margin": 0.01,
     "seeds": 5,
 }
+
+
+def merged_once(symbols, rank, by=None, most=99, turned=False):
+    pairs = [tuple(pair[:: -1 if turned else 1]) for pair in itertools.pairwise(symbols)]
+    if not (known := [pair for pair in pairs if pair in rank]):
+        return symbols[:: -1 if turned else 1]
+    best, done, i = min(known, key=by or rank.get), [], 0
+    while i < len(symbols):
+        found = i < len(pairs) and pairs[i] == best and most > 0
+        done.append("".join(best) if found else symbols[i])
+        most, i = most - found, i + 1 + found
+    return done[:: -1 if turned else 1]
+
+
+def heard(lines, end=True, clean=str):
+    text = ""
+    for line in lines:
+        if line == "data: [DONE]" and end:
+            break
+        if line.startswith("data: {"):
+            text += clean(json.loads(line[6:])["choices"][0]["text"])
+    return text
+
+
+def per(log_p, lengths):
+    return [sum(p) / (n if isinstance(n, int) else len(n.encode())) for p, n in zip(log_p, lengths)]
+
+
 MISTAKES = [
     ("01-perplexity", lambda p: -np.log(p).mean(), "its exponential"),
     ("01-perplexity", lambda p: np.exp(-np.log(p).sum()), "average"),
@@ -423,6 +453,45 @@ MISTAKES = [
     ("05-model", ({"layers": 1, "width": 32}, {}), "2000 steps are too many"),
     ("05-model", ({"layers": 1, "width": 32}, {"steps": 10, "batch": 64}), "4,096 tokens"),
     ("05-model", ({"layers": 1, "width": 32}, {"steps": 1}), "the bigram model"),
+    ("07-hours", 6 * 500e6 * 10e9 / 120e12, "seconds"),
+    ("07-hours", 6 * 500e6 * 10e9 / 120e12 / 86_400, "days"),
+    ("07-hours", 6 * 500e6 * 10e9 / 300e12 / 3600, "divide by 0.4"),
+    ("07-hours", 6 * 500e6 * 10e9 * 0.4 / 300e12 / 3600, "takes longer"),
+    ("07-hours", 2 * 500e6 * 10e9 / 120e12 / 3600, "backward pass"),
+    ("07-hours", 500e6 * 10e9 / 120e12 / 3600, "6 is missing"),
+    ("07-hours", 1000, "is not it"),
+    ("07-epsilon", (4e-4 + 1e-5) / (4e-4 + 1e-6), "root"),
+    ("07-epsilon", np.sqrt((4e-4 + 1e-6) / (4e-4 + 1e-5)), "other way round"),
+    ("07-epsilon", np.sqrt((4e-4 + 1e-5) / (4e-4 + 1e-6)) - 1, "give the factor"),
+    ("07-epsilon", np.sqrt(10), "added"),
+    ("07-epsilon", 1.0, "fourth digit"),
+    ("07-epsilon", 1.5, "is not it"),
+    ("07-split", lambda c, H: c, "Three kernels"),
+    ("07-split", lambda c, H: np.split(c, 3, axis=1), "axis of their own"),
+    ("07-split", lambda c, H: [k.reshape(H, len(c), -1) for k in np.split(c, 3, axis=1)], "shapes should be"),
+    ("07-split", lambda c, H: [k.T.reshape(len(c), H, -1) for k in np.split(c, 3, axis=1)], "Do not transpose"),
+    ("07-split", lambda c, H: [k.reshape(len(c), -1, H).swapaxes(1, 2) for k in np.split(c, 3, 1)], "slower axis"),
+    ("07-split", lambda c, H: [k.reshape(len(c), H, -1) for k in np.split(c, 3, axis=1)][::-1], "order is query"),
+    ("07-split", lambda c, H: 3 * [c[:, : len(c)].reshape(len(c), H, -1)], "not the same part"),
+    ("07-split", lambda c, H: c.reshape(3, len(c), H, -1), "not the rows"),
+    ("07-split", lambda c, H: [2 * k.reshape(len(c), H, -1) for k in np.split(c, 3, axis=1)], "numbers are not"),
+    ("07-merge", lambda symbols, rank: merged_once(symbols, rank, by=lambda pair: 0), "lowest *rank*"),
+    ("07-merge", lambda symbols, rank: merged_once(symbols, rank, most=1), "every place"),
+    ("07-merge", lambda symbols, rank: merged_once(symbols[::-1], rank, turned=True), "left to right"),
+    ("07-merge", lambda symbols, rank: merged_once(symbols, rank) if len(symbols) > 1 else [], "Symbols were lost"),
+    ("07-merge", lambda symbols, rank: "".join(symbols), "not a string"),
+    ("07-merge", lambda symbols, rank: symbols.pop() and symbols, "make a new one"),
+    ("07-events", lambda lines: heard(lines, end=False), "stop there"),
+    ("07-events", lambda lines: heard(lines, clean=lambda text: text.replace("data: ", "")), "beginning of a line"),
+    ("07-events", lambda lines: heard(lines[:2]), "first piece only"),
+    ("07-events", lambda lines: heard(lines, clean=lambda text: text.strip("\n")), "line break"),
+    ("07-events", lambda lines: [heard(lines)], "join the pieces"),
+    ("07-events", lambda lines: heard(lines).upper(), "It should be"),
+    ("07-option", lambda log_p, answers: int(np.argmax([sum(p) for p in log_p])), "punished for being long"),
+    ("07-option", lambda log_p, answers: int(np.argmax([np.mean(p) for p in log_p])), "divides by tokens"),
+    ("07-option", lambda log_p, answers: int(np.argmax(per(log_p, map(len, answers)))), "divides by characters"),
+    ("07-option", per, "One place"),
+    ("07-option", lambda log_p, answers: 7, "is not it"),
     ("09-bits", np.log2(40), "per token"),
     ("09-bits", np.log(40) / 2.9, "nats"),
     ("09-bits", 40 / 2.9, "take its logarithm"),
