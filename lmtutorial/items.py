@@ -183,6 +183,20 @@ PASSAGES = (
 )
 
 
+DIALOGUES = (  # what somebody says first, what is asked later, and a word that a right answer holds
+    ("Hello! My name is Clara.", "What is my name?", "Clara"),
+    ("I have a cat called Momo.", "What is my cat called?", "Momo"),
+    ("I live in Lisbon.", "In which city do I live?", "Lisbon"),
+    ("My favourite colour is green.", "What is my favourite colour?", "green"),
+    ("I was born in 1987.", "In which year was I born?", "1987"),
+    ("My sister is a dentist.", "What is my sister's job?", "dentist"),
+    ("I am allergic to peanuts.", "What am I allergic to?", "peanut"),
+    ("On Friday I fly to Tokyo.", "Where do I fly on Friday?", "Tokyo"),
+    ("I play the violin.", "Which instrument do I play?", "violin"),
+    ("My car is a red Fiat.", "What colour is my car?", "red"),
+)
+
+
 @dataclass(frozen=True)
 class Function:
     """A function to complete: its first lines, and assertions about it."""
