@@ -165,7 +165,10 @@ PASSAGES = (
         "Olive oil should be kept in a dark and cool place. Light and heat make it lose its taste within weeks. A "
         "refrigerator does no harm, but the oil turns cloudy there. It becomes clear again at room temperature.",
         "Olive oil keeps its taste in a dark and cool place.",
-        (("What happens to oil in a refrigerator?", "it turns cloudy"), ("What makes it lose its taste?", "light and heat")),
+        (
+            ("What happens to oil in a refrigerator?", "it turns cloudy"),
+            ("What makes it lose its taste?", "light and heat"),
+        ),
     ),
     Passage(
         "Marco lost his dog in the forest on a Sunday. He searched for two days and put up posters in the town. On "
@@ -214,17 +217,62 @@ FUNCTIONS = (
     _function("add(a, b)", "Return the sum of a and b.", "add(2, 3) == 5", "add(-1, 1) == 0"),
     _function("is_even(n)", "Return True if n is even, otherwise False.", "is_even(4)", "not is_even(7)"),
     _function("square(x)", "Return x squared.", "square(5) == 25", "square(-3) == 9"),
-    _function("largest(a, b, c)", "Return the largest of three numbers.", "largest(1, 9, 3) == 9", "largest(5, 2, 2) == 5"),
+    _function(
+        "largest(a, b, c)", "Return the largest of three numbers.", "largest(1, 9, 3) == 9", "largest(5, 2, 2) == 5"
+    ),
     _function("reverse(s)", "Return the string s reversed.", "reverse('abc') == 'cba'", "reverse('') == ''"),
-    _function("is_palindrome(s)", "Return True if s reads the same backwards.", "is_palindrome('level')", "not is_palindrome('ab')"),
+    _function(
+        "is_palindrome(s)",
+        "Return True if s reads the same backwards.",
+        "is_palindrome('level')",
+        "not is_palindrome('ab')",
+    ),
     _function("factorial(n)", "Return n! for n >= 0.", "factorial(0) == 1", "factorial(5) == 120"),
-    _function("count_vowels(s)", "Return how many of the letters of s are vowels.", "count_vowels('banana') == 3", "count_vowels('xyz') == 0"),
+    _function(
+        "count_vowels(s)",
+        "Return how many of the letters of s are vowels.",
+        "count_vowels('banana') == 3",
+        "count_vowels('xyz') == 0",
+    ),
     _function("mean(numbers)", "Return the mean of a list of numbers.", "mean([1, 2, 3]) == 2", "mean([4]) == 4"),
-    _function("unique(items)", "Return the items without repetition, in the order of first appearance.", "unique([3, 1, 3, 2, 1]) == [3, 1, 2]", "unique([]) == []"),
-    _function("fibonacci(n)", "Return the n-th Fibonacci number; the first two, for n = 0 and n = 1, are 0 and 1.", "fibonacci(0) == 0", "fibonacci(1) == 1", "fibonacci(10) == 55"),
-    _function("longest_word(text)", "Return the longest word of a text.", "longest_word('a bird sings') == 'sings'", "longest_word('I am') == 'am'"),
+    _function(
+        "unique(items)",
+        "Return the items without repetition, in the order of first appearance.",
+        "unique([3, 1, 3, 2, 1]) == [3, 1, 2]",
+        "unique([]) == []",
+    ),
+    _function(
+        "fibonacci(n)",
+        "Return the n-th Fibonacci number; the first two, for n = 0 and n = 1, are 0 and 1.",
+        "fibonacci(0) == 0",
+        "fibonacci(1) == 1",
+        "fibonacci(10) == 55",
+    ),
+    _function(
+        "longest_word(text)",
+        "Return the longest word of a text.",
+        "longest_word('a bird sings') == 'sings'",
+        "longest_word('I am') == 'am'",
+    ),
     _function("gcd(a, b)", "Return the greatest common divisor of a and b.", "gcd(12, 18) == 6", "gcd(7, 5) == 1"),
-    _function("flatten(rows)", "Return the elements of a list of lists in one list.", "flatten([[1, 2], [], [3]]) == [1, 2, 3]", "flatten([]) == []"),
-    _function("is_prime(n)", "Return True if n is a prime number.", "is_prime(13)", "not is_prime(1)", "not is_prime(15)", "not is_prime(9)"),
-    _function("to_roman(n)", "Return the whole number n, from 1 to 3999, in Roman numerals.", "to_roman(4) == 'IV'", "to_roman(1994) == 'MCMXCIV'"),
+    _function(
+        "flatten(rows)",
+        "Return the elements of a list of lists in one list.",
+        "flatten([[1, 2], [], [3]]) == [1, 2, 3]",
+        "flatten([]) == []",
+    ),
+    _function(
+        "is_prime(n)",
+        "Return True if n is a prime number.",
+        "is_prime(13)",
+        "not is_prime(1)",
+        "not is_prime(15)",
+        "not is_prime(9)",
+    ),
+    _function(
+        "to_roman(n)",
+        "Return the whole number n, from 1 to 3999, in Roman numerals.",
+        "to_roman(4) == 'IV'",
+        "to_roman(1994) == 'MCMXCIV'",
+    ),
 )

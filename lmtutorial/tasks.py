@@ -117,7 +117,10 @@ def summary_prompt(text: str) -> list[dict[str, str]]:
 
 def translation_prompt(text: str, examples: Sequence[tuple[str, str]]) -> str:
     """Return the text after which the model translates: shown pairs, then `text`."""
-    return "".join(f"English: {source}\nChinese: {target}\n\n" for source, target in examples) + f"English: {text}\nChinese:"
+    return (
+        "".join(f"English: {source}\nChinese: {target}\n\n" for source, target in examples)
+        + f"English: {text}\nChinese:"
+    )
 
 
 def sentences(text: str) -> list[str]:

@@ -175,7 +175,9 @@ def test_processes_and_signals_are_out_of_reach(action):
 
 
 def test_threads_do_not_outlive_it():
-    program = "import threading\nfor _ in range(1000): threading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()"
+    program = (
+        "import threading\nfor _ in range(1000): threading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()"
+    )
     assert sandbox.run(program, seconds=1).kind in ("failed", "time")
 
 

@@ -63,14 +63,16 @@ def _mask(answer: Callable) -> str:
 
 @exercise("06-rouge")
 def _rouge(answer: Callable) -> str:
-    written, wanted = "the cat that sat on the mat slept".split(), "on the mat the cat sat".split()
+    written, wanted = ["the", "cat", "that", "sat", "on", "the", "mat", "slept"], ["on", "the", "mat", "the", "cat", "sat"]
     got = answer(written, wanted)
     _there(got)
     got = number(got)
     require(not np.isclose(got, 2 * 6 / 14), "The order counts: a subsequence, not the words in common.")
     require(not np.isclose(got, 3 / 8), "That is the precision alone.")
     require(not np.isclose(got, 3 / 6), "That is the recall alone.")
-    require(np.isclose(got, 2 * 3 / 14), f"For {written} and {wanted} it should be {2 * 3 / 14:.4f}; yours is {got:.4f}.")
+    require(
+        np.isclose(got, 2 * 3 / 14), f"For {written} and {wanted} it should be {2 * 3 / 14:.4f}; yours is {got:.4f}."
+    )
     gaps = number(answer(list("axbxc"), list("abc")))
     require(not np.isclose(gaps, 2 / 8), "Other words may stand in between: a subsequence is no substring.")
     require(np.isclose(gaps, 6 / 8), f"For a x b x c and a b c it should be 0.75; yours is {gaps:.4f}.")
