@@ -103,15 +103,15 @@ def render_modules(members: Members) -> str:
 
 
 def render_strings(members: Members) -> str:
-    """Pairs of an English and a Chinese interface string, a tab between them, a pair a line, sorted, each source once."""
+    """Pairs of an English and a Chinese interface string, a tab between them, a pair a line, each source once."""
     found = {}
     for _, text in members:
         for source, targets in json.loads(text).items():
-            source = source.split("\x04")[-1]  # what stands before it says where it is shown
-            both = source + "".join(targets) if isinstance(targets, list) and targets else ""
-            if 2 <= len(source) <= 40 and targets[0] and not re.search(r"[\t\n\r]", both):
-                if re.search(r"[A-Za-z]", source) and re.search(r"[\u4e00-\u9fff]", targets[0]):
-                    found.setdefault(source.strip(), targets[0].strip())
+            source, target = source.split("\x04")[-1], targets[0] if isinstance(targets, list) else ""  # x04: context
+            if not 2 <= len(source) <= 40 or re.search(r"[\t\n\r]", source + "".join(targets)):
+                continue
+            if re.search(r"[A-Za-z]", source) and re.search(r"[\u4e00-\u9fff]", target):
+                found.setdefault(source.strip(), target.strip())
     return "\n".join(f"{source}\t{target}" for source, target in sorted(found.items())) + "\n"
 
 

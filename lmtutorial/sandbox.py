@@ -6,6 +6,7 @@ at the first try of a file, socket, process or signal. This holds what a languag
 prison for an attacker who knows it: run such programs on a machine of their own.
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -187,9 +188,7 @@ def _watch(process: subprocess.Popen, deadline: float, most: int) -> tuple[str, 
 
 def _kill(process: subprocess.Popen) -> None:
     """End a program, and all of its group, if there is anything left of it."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.kill()
     process.wait()

@@ -135,7 +135,7 @@ def best_sentence(text: str, question: str) -> str:
 
 
 def completed(prompt: str, text: str) -> str:
-    """Return the function that begins with `prompt` and goes on with `text`: up to the first line that is not indented."""
+    """Return the function that begins with `prompt` and goes on with `text`: up to the first line at the margin."""
     lines = []
     for line in text.splitlines():
         if line.strip() and not line.startswith((" ", "\t")):

@@ -63,7 +63,10 @@ def _mask(answer: Callable) -> str:
 
 @exercise("06-rouge")
 def _rouge(answer: Callable) -> str:
-    written, wanted = ["the", "cat", "that", "sat", "on", "the", "mat", "slept"], ["on", "the", "mat", "the", "cat", "sat"]
+    written, wanted = (
+        ["the", "cat", "that", "sat", "on", "the", "mat", "slept"],
+        ["on", "the", "mat", "the", "cat", "sat"],
+    )
     got = answer(written, wanted)
     _there(got)
     got = number(got)
