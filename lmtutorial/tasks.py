@@ -11,6 +11,11 @@ import numpy as np
 from lmtutorial.errors import InputError
 
 LABELS = ("negative", "positive")
+WORDINGS = {  # other ways to ask: what stands around a review, and the two words after it
+    "statement": ("{}\nThis review is", " negative", " positive"),
+    "question": ("Is this review positive or negative?\n{}\nAnswer:", " negative", " positive"),
+    "good_or_bad": ("{}\nIn one word, it was", " bad", " good"),
+}
 
 
 def wilson(right: int, count: int) -> tuple[float, float]:
