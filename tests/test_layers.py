@@ -179,7 +179,7 @@ def test_without_positions_and_mask_permuted_inputs_give_permuted_outputs():
         straight, permuted = (np.asarray(layer(x + added, PLACES, free)[0]) for x in (given, given[:, order]))
         return np.abs(permuted - straight[:, order]).max()
 
-    assert moved(attention()) < 1e-5
+    assert moved(attention()) < 1e-4
     assert moved(attention(), added=sinusoids(T, D)) > 0.1
     assert moved(attention(rotary_base=10_000.0)) > 0.1
 
