@@ -6,7 +6,7 @@ PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := tensorflow jax hub compression onnx pretrained applications cluster book dev
-PARALLEL := --numprocesses auto --dist loadfile # a file's tests share what is costly to make
+PARALLEL := --numprocesses auto --dist worksteal
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
