@@ -122,16 +122,16 @@ def _option(answer: Callable) -> str:
         "That is the sum of the log probabilities, `acc`: long answers are punished for being long.": [
             p.sum() for p in log_p
         ],
-        "That divides by tokens; another tokenizer would choose another answer. Divide by bytes.": [
+        "That divides by tokens; another tokenizer would choose another answer. Divide by characters.": [
             p.mean() for p in log_p
         ],
-        "That divides by characters; `acc_norm` counts bytes of UTF-8.": [
-            p.sum() / len(a) for p, a in zip(log_p, answers)
+        "That divides by bytes of UTF-8; `acc_norm` counts characters.": [
+            p.sum() / len(a.encode()) for p, a in zip(log_p, answers)
         ],
     }
-    right = int(np.argmax([p.sum() / len(a.encode()) for p, a in zip(log_p, answers)]))
+    right = int(np.argmax([p.sum() / len(a) for p, a in zip(log_p, answers)]))
     require(np.ndim(got) == 0, "One place is asked for: the position of the chosen answer.")
     for hint, scores in places.items():
         require(got != int(np.argmax(scores)), hint)
-    require(got == right, f"{got} is not it: the sum of `log_p` divided by the bytes of the answer, largest first.")
+    require(got == right, f"{got} is not it: the sum of `log_p` divided by the answer's characters, the largest.")
     return "Say which of the two you report before you look: they disagree often."

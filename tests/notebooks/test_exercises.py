@@ -524,7 +524,11 @@ MISTAKES = [
     ("07-events", lambda lines: heard(lines).upper(), "It should be"),
     ("07-option", lambda log_p, answers: int(np.argmax([sum(p) for p in log_p])), "punished for being long"),
     ("07-option", lambda log_p, answers: int(np.argmax([np.mean(p) for p in log_p])), "divides by tokens"),
-    ("07-option", lambda log_p, answers: int(np.argmax(per(log_p, map(len, answers)))), "divides by characters"),
+    (
+        "07-option",
+        lambda log_p, texts: int(np.argmax(per(log_p, [len(a.encode()) for a in texts]))),
+        "divides by bytes",
+    ),
     ("07-option", per, "One place"),
     ("07-option", lambda log_p, answers: 7, "is not it"),
     ("09-bits", np.log2(40), "per token"),
