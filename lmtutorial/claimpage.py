@@ -64,11 +64,11 @@ def _entry(verdict: Verdict, stating: list[str], source: str, say: Phrases) -> s
     return f"""(claim-{claim.id})=
 ### {claim.statement[say.language]}
 
-{_badge(verdict.word, say)} {effect} {_remark(verdict, say)}
+{_joined(_badge(verdict.word, say), effect, _remark(verdict, say))}
 
 ![{_description(verdict, say)}](_generated/claims/claim-{claim.id}.svg)
 
-{_comparison(verdict, say)} {origin} {stated}
+{_joined(_comparison(verdict, say), origin, stated)}
 
 :::{{dropdown}} {say("Repeat it")} · {_number(len(verdict.records), "record", say)}
 ```bash
@@ -78,6 +78,10 @@ def _entry(verdict: Verdict, stating: list[str], source: str, say: Phrases) -> s
 {records}
 :::
 """
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _number(count: int, noun: str, say: Phrases) -> str:

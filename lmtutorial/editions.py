@@ -1,7 +1,8 @@
 """The English and the Chinese edition of the site: pages and chapters in the reader's language.
 
 Both have the same pages at the same paths, the Chinese ones below `/zh/`, so that a page's other language is one folder
-away. A passage without a Chinese text that is up to date is shown in English, with a note; an outdated translation never.
+away. A passage without a Chinese text that is up to date is shown in English, with a note, and never in an outdated
+translation.
 """
 
 import re
@@ -74,7 +75,7 @@ def _at_home(text: str) -> str:
 
 
 def _in_english(text: str, note: str) -> str:
-    """Return an English passage for a Chinese page, marked as English below its headings, with a note if there is one."""
+    """Return an English passage for a Chinese page, marked as English below its headings, after a `note` if any."""
     parts = []
     for heading, body in i18n.parts(text):
         parts += [heading, f":::{{note}}\n{note}\n:::" if note else ""]

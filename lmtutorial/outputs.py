@@ -1,8 +1,8 @@
 """What the cells of a chapter put out, for Chinese readers: the labels of figures and the words of forms.
 
-A chapter is executed once, in English. matplotlib draws text as outlines, beside a comment that says what they read; here
-the outlines become those of the Chinese label, in a font from an installed package, so that a reader needs none. What
-the table of phrases lacks stays as it is: most labels are names and numbers.
+A chapter is executed once, in English. matplotlib draws text as outlines, beside a comment that says what they read;
+here they become the outlines of the Chinese label, in a font from an installed package, so that a reader needs none.
+What the table of phrases lacks stays as it is: most labels are names and numbers.
 """
 
 import copy
@@ -61,7 +61,7 @@ def _translate(element: ElementTree.Element, alignment: float, labels: dict[str,
 
 
 def label(english: str, labels: dict[str, str]) -> str | None:
-    """Return the Chinese of a label, None if there is none; `{}` in the table stands for whatever the label has there."""
+    """Return the Chinese of a label, None if there is none; `{}` in the table is whatever the label has there."""
     for pattern, chinese in labels.items():
         if match := re.fullmatch(re.escape(pattern).replace(r"\{\}", "(.*)"), english):
             return chinese.format(*match.groups())

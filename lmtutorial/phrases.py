@@ -1,8 +1,8 @@
 """What the site says where no page and no chapter holds the text, in the reader's language.
 
 That is on generated pages, in figures, and in the frame around a page. The English stands in the code that says it;
-`book/zh/phrases.yml` has the Chinese to it, and the table of terms has the prompts of cells. What the table lacks is an error, so that an edited sentence is never shown
-in an outdated translation.
+`book/zh/phrases.yml` has the Chinese to it, and the table of terms that of the prompts of cells. What they lack is an
+error, so that an edited sentence is never shown in an outdated translation.
 """
 
 from dataclasses import dataclass

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lmtutorial import phrases
 from lmtutorial.files import read_text
-from lmtutorial.phrases import ENGLISH as IN_ENGLISH, Phrases
+from lmtutorial.phrases import Phrases
 
 MANIFEST = Path("book", "_static", "playground", "models", "manifest.json")
 FOLDER = "../_static/playground"  # from a page of the book
@@ -127,7 +128,7 @@ def element(playground: Playground, manifest: dict) -> str:
     )
 
 
-def table(manifest: dict, say: Phrases = IN_ENGLISH) -> str:
+def table(manifest: dict, say: Phrases = phrases.ENGLISH) -> str:
     """Return, in Markdown, how each model was trained and what it loses by rounding."""
     head = ["model", "preset", "text", "parameters", "best step", "bits, 32-bit", "bits, 8-bit", "bytes"]
     lines = [f"| {' | '.join(map(say, head))} |", "|---|---|---|--:|--:|--:|--:|--:|"]

@@ -34,11 +34,8 @@ def files(root: Path, executed: dict[str, Path], language: str) -> Iterator[tupl
     yield "CONTRIBUTING.md", (root / "CONTRIBUTING.md").read_bytes()
     for path in sorted(book.rglob("*")):
         name = path.relative_to(root)
-        if (
-            path.is_file()
-            and name.as_posix() not in {*texts, "book/_toc.yml"}
-            and not {"__pycache__", "zh"} & {*name.parts}
-        ):
+        ours = {*texts, "book/_toc.yml"}
+        if path.is_file() and name.as_posix() not in ours and not {"__pycache__", "zh"} & {*name.parts}:
             yield name.as_posix(), path.read_bytes()
     yield "book/_generated/executions.md", executions_table(copies, say).encode()
     yield "book/_generated/equations.md", equations.page(notebooks, root / "tests", source, say).encode()

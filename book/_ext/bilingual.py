@@ -29,7 +29,7 @@ def complete_catalogs(app):
     if app.config.editions_phrases:
         for catalog in CATALOGS:
             locale.translators["general", catalog].add_fallback(Phrases(app.config.editions_phrases))
-    if is_chinese(app):
+    if is_chinese(app) and app.builder.name == "html":
         app.config.mathjax_path = f"../../_static/{app.config.mathjax_path}"  # from zh/_static
 
 
@@ -39,12 +39,12 @@ def is_chinese(app):
 
 def name_other_language(app, pagename, templatename, context, doctree):
     """Tell templates, search engines and screen readers which languages there are."""
-    ours, theirs = reversed(NAMES) if is_chinese(app) else NAMES
+    theirs = "en" if is_chinese(app) else "zh-CN"
     way = f"{context['content_root']}{'../' if is_chinese(app) else 'zh/'}{pagename}.html"
     context["other"] = {"href": way, "lang": theirs, "name": NAMES[theirs]}
+    context["site"] = site = app.config.html_baseurl.removesuffix("zh/")
     if pagename not in app.env.all_docs:
         return
-    site = app.config.html_baseurl.removesuffix("zh/")
     for language, folder in (("en", ""), ("zh-CN", "zh/"), ("x-default", "")):
         address = f"{site}{folder}{pagename}.html"
         context["metatags"] += f'<link rel="alternate" hreflang="{language}" href="{address}">\n'
