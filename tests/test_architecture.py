@@ -46,6 +46,7 @@ FLOORS = [
         "outputs",
         "staging",
         "site",
+        "pdf",
         "cli",
         "commands",
     },
