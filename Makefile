@@ -6,6 +6,7 @@ PROFILE ?= laptop
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := tensorflow jax hub compression onnx pretrained applications cluster book dev
+PARALLEL := --numprocesses auto --dist loadfile # a file's tests share what is costly to make
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
@@ -29,8 +30,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 book: env ## execute the chapters that changed and build the site in _build/site
 	@$(BIN)/lmtutorial book --profile $(PROFILE)
 
-test: env ## run the tests
-	@$(BIN)/python -m pytest
+test: env ## run the tests, but those of the site, on all cores
+	@$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/site
 
 lint: env ## check style, in notebooks too
 	@$(BIN)/ruff check
@@ -52,7 +53,8 @@ i18n: env ## check that the Chinese edition is in step with the English one
 	@$(BIN)/lmtutorial i18n check
 
 site-check: env ## check the site in _build/site with a browser
-	@LMTUTORIAL_SITE_FOLDER="$(CURDIR)/_build/site" $(BIN)/python -m pytest tests/site
+	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }
+	@LMTUTORIAL_SITE_FOLDER="$(CURDIR)/_build/site" $(BIN)/python -m pytest $(PARALLEL) tests/site
 
 serve: ## show the site at http://localhost:8000
 	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }

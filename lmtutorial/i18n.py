@@ -160,7 +160,8 @@ def check(root: Path, chosen: Iterable[tuple[Path, Path]]) -> list[str]:
     for english, chinese in chosen:
         if not chinese.exists():
             continue
-        folders = tuple(path.parent.relative_to(root).as_posix().strip(".") for path in (english, chinese))
+        places = (english, english if chinese.suffix == ".md" else chinese)  # the site puts pages in the English place
+        folders = tuple(path.parent.relative_to(root).as_posix().strip(".") for path in places)
         name, theirs = chinese.relative_to(root).as_posix(), passages(chinese)
         accept_it = f"then `lmtutorial i18n accept {name}"
         advice = {
@@ -188,8 +189,9 @@ def _glossary(root: Path, terms: typography.Terms) -> list[str]:
     )
     found = [f"{TERMS} lacks {name}, which the glossary has; add it" for name in english if name not in terms.names]
     if chinese:
+        there = {re.sub(r"（.*）$", "", name) for name in chinese}  # the English name follows in parentheses
         right = [terms.names[name] for name in english if name in terms.names]
-        found += [f"book/zh/glossary.md lacks the entry {name}; add it" for name in right if name not in chinese]
+        found += [f"book/zh/glossary.md lacks the entry {name}; add it" for name in right if name not in there]
     return found
 
 

@@ -56,6 +56,7 @@ class Content:
     formulas: set[str] = field(default_factory=set)
     roles: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
+    directives: set[str] = field(default_factory=set)  # those without prose, such as what a page includes
     asterisks: list[str] = field(default_factory=list)  # texts in which an asterisk would be printed
 
 
@@ -103,6 +104,8 @@ def content(markdown: str, folder: str = "") -> Content:
             level = token.tag
         elif token.type == "html_block":
             found.links |= _addresses(token.content, folder)
+        elif token.type == "fence" and token.info.startswith("{"):
+            found.directives.add(" ".join(f"{token.info} {token.content}".split()))
         elif token.type.startswith("math_block"):
             found.formulas.add(" ".join(f"{token.content} {token.info}".split()))
         elif token.type == "inline":
@@ -226,7 +229,7 @@ def _punctuation(after: Content) -> list[str]:
 
 def _differences(before: Content, after: Content) -> list[str]:
     found = []
-    for name in ("formulas", "roles", "links"):
+    for name in ("formulas", "roles", "links", "directives"):
         here, there = getattr(after, name), getattr(before, name)
         for lacking, verb in ((there - here, "lacks"), (here - there, "has, unlike the English,")):
             if lacking:

@@ -1,5 +1,6 @@
 """What tests of several modules share: a cache each, real texts, further Pythons, a web server on this machine."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -44,11 +45,14 @@ def start_python(code, *arguments, env=None):
 
 @pytest.fixture
 def run_python():
-    """Run code in several Pythons at once and return the (output, errors, exit code) of each."""
+    """Run code in several Pythons, all at once, for their (output, errors, exit code); none outlives the test."""
 
     def run(code, *arguments, times=1, env=None):
-        processes = [start_python(code, *arguments, env=env) for _ in range(times)]
-        return [(output, errors, p.returncode) for p in processes for output, errors in [p.communicate(timeout=300)]]
+        with contextlib.ExitStack() as stack:
+            processes = [stack.enter_context(start_python(code, *arguments, env=env)) for _ in range(times)]
+            for process in processes:
+                stack.callback(process.kill)
+            return [(*process.communicate(timeout=1200), process.returncode) for process in processes]
 
     return run
 

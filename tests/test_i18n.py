@@ -234,6 +234,20 @@ def test_a_page_is_translated_by_section(root, capsys):
     assert problems(capsys) == []
 
 
+def test_a_page_has_the_links_and_includes_of_the_english_one_in_whose_place_it_is_built(root, capsys):
+    english, chinese = root / "book" / "index.md", root / "book" / "zh" / "index.md"
+    english.write_text("# A book\n\nSee [one](../notebooks/one.ipynb).\n\n```{include} _generated/a.md\n```\n")
+    run(capsys, "sync", "book/index.md")
+    right = "<!-- i18n: a-book -->\n# 书\n\n见[一](../notebooks/one.ipynb)。\n\n```{include} _generated/a.md\n```\n"
+    chinese.write_text(right)
+    run(capsys, "accept", "book/index.md", "--all")
+    assert problems(capsys) == []
+    right = chinese.read_text()
+    for old, new, what in [("../n", "../../n", "links notebooks/one"), ("_g", "../_g", "directives {include} _gen")]:
+        chinese.write_text(right.replace(old, new))
+        assert f"lacks the {what}" in problems(capsys)[0]
+
+
 def test_the_readme_is_a_page_like_any_other(root, capsys):
     run(capsys, "sync", "README.md")
     assert (root / "README.zh.md").read_text() == "<!-- i18n: a-tiny-book -->\n# A tiny book\n"
@@ -264,7 +278,7 @@ def test_the_glossary_and_the_table_of_terms_agree(root, capsys):
     chinese.write_text("<!-- i18n: glossary -->\n# 词汇\n\n```{glossary}\n单词\n  模型所读。\n```\n")
     run(capsys, "accept", "book/glossary.md", "--all")
     assert problems(capsys) == ["book/zh/glossary.md lacks the entry 词元; add it"]
-    chinese.write_text(chinese.read_text().replace("单词", "词元"))
+    chinese.write_text(chinese.read_text().replace("单词", "词元（token）"))
     assert problems(capsys) == []
 
 
