@@ -59,7 +59,7 @@ def _one_page(stage: Path, folder: Path) -> bool:
 
 
 def _at_home(text: str) -> str:
-    """Return the page with what its raw HTML refers to as from the top folder, and other pages of the book within it."""
+    """Return the page with what its raw HTML refers to as from the top folder; other pages are within it."""
     pages = re.sub(r'href="(?:\.\./)+((?:book|notebooks)/\w+)\.html(?:#[^"]*)?"', r'href="#document-\1"', text)
     return re.sub(r'((?:href|src)=")(?:\.\./)+_static/', r"\1_static/", pages)
 

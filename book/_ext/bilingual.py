@@ -3,32 +3,19 @@
 The Chinese edition lies in the folder `zh` of the English one and has the same pages.
 """
 
-import gettext
 import re
 from pathlib import Path
 
 from sphinx import locale
 
 NAMES = {"en": "English", "zh-CN": "中文"}
-CATALOGS = ("sphinx", "booktheme")
-
-
-class Phrases(gettext.NullTranslations):
-    """The translations of `editions_phrases`, for what a catalog lacks."""
-
-    def __init__(self, phrases):
-        super().__init__()
-        self.phrases = phrases
-
-    def gettext(self, message):
-        return self.phrases.get(message, message)
 
 
 def complete_catalogs(app):
-    """Let the theme's catalogs fall back on our own phrases, and both editions use one MathJax."""
+    """Add our own phrases to the catalogs of Sphinx and of the theme, and let both editions use one MathJax."""
     if app.config.editions_phrases:
-        for catalog in CATALOGS:
-            locale.translators["general", catalog].add_fallback(Phrases(app.config.editions_phrases))
+        for catalog in ("sphinx", "booktheme"):
+            locale.translators["general", catalog]._catalog.update(app.config.editions_phrases)
     if is_chinese(app) and app.builder.name == "html":
         app.config.mathjax_path = f"../../_static/{app.config.mathjax_path}"  # from zh/_static
 
@@ -69,5 +56,5 @@ def setup(app):
     app.connect("builder-inited", complete_catalogs, priority=100)  # before MathJax is looked for
     app.connect("html-page-context", name_other_language, priority=100)  # before the theme renders its templates
     app.connect("html-page-context", lead_to_the_chinese_file, priority=900)  # after it made its buttons
-    app.config.templates_path.append(str(Path(__file__).with_name("templates")))
+    app.config.templates_path.insert(0, str(Path(__file__).with_name("templates")))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
