@@ -86,12 +86,21 @@ def _redraw(outlines: ElementTree.Element, text: str, alignment: float) -> None:
         place += width
 
 
-@functools.cache
-def _font():
-    """Return the font's glyphs, the names of their characters' glyphs, and its units an em."""
+def font_file() -> Path:
+    """Return the file of a Chinese font.
+
+    Raises:
+        InputError: the package that has it is not installed.
+    """
     package, file = FONT
     found = importlib.util.find_spec(package)
     if found is None:
-        raise InputError(f"Chinese labels need the package {package}; `make env` installs it")
-    font = TTFont(Path(found.origin).with_name(file))
+        raise InputError(f"Chinese text in figures needs the package {package}; `make env` installs it")
+    return Path(found.origin).with_name(file)
+
+
+@functools.cache
+def _font():
+    """Return the font's glyphs, the names of their characters' glyphs, and its units an em."""
+    font = TTFont(font_file())
     return font.getGlyphSet(), font.getBestCmap(), font["head"].unitsPerEm

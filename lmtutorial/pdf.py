@@ -14,8 +14,11 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from lmtutorial import outputs
 from lmtutorial.errors import InputError
 
+FONT = """@font-face { font-family: Han; src: url(han.otf); }
+:root { --pst-font-family-base-system: sans-serif, Han; --pst-font-family-monospace-system: monospace, Han; }"""
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 MATHEMATICS = "() => window.MathJax.startup.promise.then(() => true)"
 MARGINS = {"top": "15mm", "bottom": "15mm", "left": "12mm", "right": "12mm"}
@@ -53,6 +56,7 @@ def _one_page(stage: Path, folder: Path) -> bool:
             print(f"Jupyter Book failed; its output is in {log}", file=sys.stderr)
             return False
     built = folder / "_build" / "singlehtml"
+    shutil.copy(outputs.font_file(), built / "han.otf")  # the machine may have no Chinese font
     text = (built / "book" / "index.html").read_text("utf-8")
     (built / "book.html").write_text(_at_home(text), "utf-8")
     return True
@@ -77,6 +81,8 @@ def _print(folder: Path, file: Path, chromium: str) -> None:
         page.goto(f"http://127.0.0.1:{server.server_port}/book.html")
         page.wait_for_function(MATHEMATICS)
         page.evaluate(UNFOLD)
+        page.add_style_tag(content=FONT)
+        page.evaluate("document.fonts.ready.then(() => true)")
         page.pdf(path=file, format="A4", margin=MARGINS, scale=0.8, outline=True, tagged=True)
         browser.close()
     server.shutdown()
