@@ -5,6 +5,7 @@ executed.
 """
 
 import copy
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,20 +98,11 @@ def executions_table(executed: dict[str, nbformat.NotebookNode], say: Phrases = 
 
 
 def config(root: Path, say: Phrases = ENGLISH) -> str:
-    """Return the settings of an edition.
-
-    The addresses in `_config.yml` are replaced by LMTUTORIAL_REPOSITORY and LMTUTORIAL_SITE where those are set. What
-    the Chinese edition sets otherwise stands in `book/zh/_config.yml`.
-    """
+    """Return the settings of an edition: `_config.yml`, and what `book/zh/_config.yml` sets otherwise for Chinese."""
     text = (root / "_config.yml").read_text("utf-8")
-    settings = yaml.safe_load(text)
-    for variable, address in [
-        ("LMTUTORIAL_REPOSITORY", settings["repository"]["url"]),
-        ("LMTUTORIAL_SITE", settings["html"]["baseurl"]),
-    ]:
-        text = text.replace(address, os.environ.get(variable) or address)
+    addresses = _addresses(yaml.safe_load(text))
     if say.language == "en":
-        return text
+        return _replaced(text, addresses)
     settings = yaml.safe_load(text)
     settings["html"]["baseurl"] += "zh/"
     _update(settings, yaml.safe_load((root / "book" / "zh" / "_config.yml").read_text("utf-8")))
@@ -120,7 +112,19 @@ def config(root: Path, say: Phrases = ENGLISH) -> str:
         for path in root.glob("*/zh/*")
         if path.suffix in (".md", ".ipynb")
     )
-    return yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)
+    return _replaced(yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, width=math.inf), addresses)
+
+
+def _addresses(settings: dict) -> dict[str, str]:
+    """Return what stands in the place of the repository's and the site's address, as the environment says."""
+    ours = {"LMTUTORIAL_REPOSITORY": settings["repository"]["url"], "LMTUTORIAL_SITE": settings["html"]["baseurl"]}
+    return {address: os.environ.get(variable) or address for variable, address in ours.items()}
+
+
+def _replaced(text: str, addresses: dict[str, str]) -> str:
+    for address, other in addresses.items():
+        text = text.replace(address, other)
+    return text
 
 
 def _update(settings: dict, changes: dict) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from mini import translate, write_book, write_chapter, write_chinese_edition
 
-from lmtutorial import editions, execution, phrases, site
+from lmtutorial import editions, execution, phrases, site, staging
 from lmtutorial.errors import InputError
 
 NOTE = "这一部分没有与英文同步的译文"
@@ -80,6 +80,15 @@ def test_a_broken_table_of_phrases_is_refused(root, text):
     (root / phrases.TABLE).write_text(text)
     with pytest.raises(InputError, match=r"phrases\.yml is no table of phrases"):
         phrases.read(root, "zh")
+
+
+def test_the_chinese_settings_of_a_fork_name_the_fork(root, monkeypatch):
+    monkeypatch.setenv("LMTUTORIAL_REPOSITORY", "https://github.com/someone/fork")
+    monkeypatch.setenv("LMTUTORIAL_SITE", "https://someone.example/fork/")
+    settings = staging.config(root, phrases.read(root, "zh"))
+    assert "baseurl: https://someone.example/fork/zh/\n" in settings
+    assert "language: zh_CN\n" in settings
+    assert "lm-measured" not in settings
 
 
 # Built
