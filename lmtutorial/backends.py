@@ -1,6 +1,7 @@
 """The one place where the backends differ: compiling a function that calls a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 
@@ -33,3 +34,31 @@ def compiled(model: keras.Model, function: Callable) -> Callable:
         return by_shape[shapes](*tensors)
 
     return call
+
+
+def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
+    """Return for each of `layers`, alike but for their weights, `function(layer, *tensors, **options)`, compiled.
+
+    The first layer is traced and compiled, once for every combination of shapes and options; the others are calls of
+    the same program with other weights. Inside a function that is `compiled` itself it is traced only.
+    """
+    first = layers[0]
+
+    def pure(values, *tensors, **options):
+        with keras.StatelessScope(state_mapping=list(zip(first.variables, values))):
+            return function(first, *tensors, **options)
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        once = jax.jit(pure, static_argnames="training")
+    else:
+        import tensorflow as tf
+
+        once = tf.function(pure, jit_compile=True, autograph=False)
+
+    def call(layer, *tensors, **options):
+        values = [keras.ops.convert_to_tensor(variable.value) for variable in layer.variables]
+        return once(values, *tensors, **options)
+
+    return [partial(call, layer) for layer in layers]

@@ -7,13 +7,15 @@ byte divide the same total by what every tokenizer leaves alone. Equations 1.2 t
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
 
 from lmtutorial.errors import InputError
 from lmtutorial.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class LanguageModel(Protocol):
@@ -87,8 +89,10 @@ class Evaluation:
         }
 
 
-def table(results: dict[str, Evaluation]) -> pd.DataFrame:
+def table(results: dict[str, Evaluation]) -> "pd.DataFrame":
     """Return the table that all chapters share: one row a model, the figures of `Evaluation.figures` as columns."""
+    import pandas as pd  # takes longer to import than all else here
+
     return pd.DataFrame([result.figures() for result in results.values()], index=list(results))
 
 

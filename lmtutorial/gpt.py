@@ -4,7 +4,7 @@ The article's model, GPT-2 and the Llama family are configurations of it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lmtutorial.backends import compiled
+from lmtutorial.backends import alike, compiled
 from lmtutorial.errors import InputError
 from lmtutorial.layers import Attention, Block, FeedForward, follow, norm, sinusoids
 from lmtutorial.neural import NeuralLM, State
@@ -118,7 +118,7 @@ class GPT(NeuralLM):
 
     Args:
         config: its shape.
-        initializer: of all kernels and tables; None: as GPT-2's.
+        initializer: of all kernels and tables, as Keras takes them; None: as GPT-2's.
 
     Example:
         >>> model = GPT(GPTConfig(vocab_size=65, context=8, layers=2, width=16, heads=2))
@@ -127,7 +127,7 @@ class GPT(NeuralLM):
         (True, True)
     """
 
-    def __init__(self, config: GPTConfig, initializer: str | None = None):
+    def __init__(self, config: GPTConfig, initializer: str | Callable | None = None):
         super().__init__(config.vocab_size, name="gpt")
         c = self.config = config
         self.window = c.context
@@ -225,8 +225,11 @@ class GPT(NeuralLM):
         self._refuse_too_long(ids)
         return ops.stack(self._read(ids, None, False)[2], axis=1)
 
-    def _read(self, ids, state: State | None, training: bool):
-        """Return the residual stream (B, T, D) after the last block, the state, and each block's weights."""
+    def _read(self, ids, state: State | None, training: bool, blocks: Sequence[Callable] | None = None):
+        """Return the residual stream (B, T, D) after the last block, the state, and each block's weights.
+
+        `blocks` are called in the place of the model's own; they may return no weights.
+        """
         B, T = ids.shape
         S = state[0].shape[1] if state else T
         place, positions = ops.arange(S), ops.arange(T)
@@ -239,10 +242,10 @@ class GPT(NeuralLM):
             pasts = list(zip(caches[::2], caches[1::2]))
         x = self.dropout(self._embed(ids, positions), training=training)
         caches, weights = [], []
-        for block, past in zip(self.blocks, pasts):
-            x, cache, seen = block(x, positions, mask, past, training=training)
+        for block, past in zip(blocks or self.blocks, pasts):
+            x, cache, *seen = block(x, positions, mask, past, training=training)
             caches.extend(cache)
-            weights.append(seen)
+            weights.extend(seen)
         if self.config.norm_first:
             x = self.final_norm(x)
         if not state:
@@ -293,13 +296,23 @@ class GPT(NeuralLM):
         read = self._length(PROMPT, length.max())
         nothing, _, *caches = self.initial_state(len(tokens), self._length(ROOM, read))
         padded = np.pad(tokens, ((0, 0), (read, 0)))[:, -read:]
-        logits, *state = self._step(padded, nothing, (length - read).astype(np.int32), *caches)
-        return tuple(state), ops.convert_to_numpy(logits)
+        begin = ops.convert_to_tensor(length - read, dtype="int32")
+        x, state, _ = self._read(padded, (nothing, begin, *caches), False, self._alike)
+        return state, ops.convert_to_numpy(self._last(x))
+
+    @cached_property
+    def _alike(self):
+        """The blocks, compiled one by one, which takes no time: only what is called for every token is worth more."""
+        return alike(self.blocks, lambda block, *inputs, training: block(*inputs, training=training)[:2])
+
+    @cached_property
+    def _last(self):
+        return compiled(self, lambda x: self._logits(x[:, -1]))
 
     @cached_property
     def _step(self):
         def step(ids, *state):
-            x, state, _ = self._read(ids, state, training=False)
+            x, state, _ = self._read(ids, state, False, self._alike)
             return self._logits(x[:, -1]), *state
 
         return compiled(self, step)

@@ -34,11 +34,20 @@ def rotate(x, positions, base: float = 10_000.0):
         positions: (T,) or (B, T) whole numbers.
         base: the slowest wave is almost 2π `base` positions long.
     """
-    half = x.shape[-1] // 2
+    return _turned(x, *_waves(positions, x.shape[-1], base))
+
+
+def _waves(positions, width: int, base: float):
+    """Return the cosines and sines (…, T, 1, d/2) that turn channels at `positions`."""
+    half = width // 2
     frequency = base ** (-np.arange(half, dtype=np.float32) / half)
-    angles = ops.cast(positions, "float32")[..., None, None] * frequency  # (…, T, 1, d/2)
-    cosine, sine = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
-    first, second = x[..., :half], x[..., half:]
+    angles = ops.cast(positions, "float32")[..., None, None] * frequency
+    return ops.cos(angles), ops.sin(angles)
+
+
+def _turned(x, cosine, sine):
+    first, second = ops.split(x, 2, axis=-1)
+    cosine, sine = ops.cast(cosine, x.dtype), ops.cast(sine, x.dtype)
     return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
 
 
@@ -56,8 +65,8 @@ def attend(query, key, value, mask):
     scores = ops.cast(ops.einsum("btkgd,bskd->bkgts", query, key), "float32")
     mask = mask if len(mask.shape) == 2 else mask[:, None, None]
     scores = ops.where(mask, scores, -1e9)
-    # Keras' softmax, but for its warning where there is one position only.
-    weights = ops.cast(ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True)), value.dtype)
+    weights = ops.softmax(scores) if S > 1 else ops.ones_like(scores)  # of one position Keras would warn
+    weights = ops.cast(weights, value.dtype)
     mixed = ops.einsum("bkgts,bskd->btkgd", weights, value)
     return ops.reshape(mixed, (B, T, H, d)), ops.reshape(weights, (B, H, T, S))
 
@@ -125,7 +134,8 @@ class Attention(keras.layers.Layer):
         if self.normalize:
             query, key = self.query_norm(query), self.key_norm(key)
         if self.rotary_base:
-            query, key = rotate(query, positions, self.rotary_base), rotate(key, positions, self.rotary_base)
+            waves = _waves(positions, self.head_width, self.rotary_base)
+            query, key = _turned(query, *waves), _turned(key, *waves)
         if past is not None:
             key, value = follow(past[0], key), follow(past[1], value)
         mixed, weights = attend(query, key, value, mask)

@@ -147,6 +147,6 @@ def _replace(part: keras.layers.Layer, name: str, layer: keras.layers.Layer) -> 
 
 
 def _forget_compiled(model: GPT) -> None:
-    """Have steps and costs compiled again: they would go on with the weights that there were."""
-    for name in ("_step", "_costs"):
+    """Have what was compiled compiled again: it would go on with the weights that there were."""
+    for name in ("_alike", "_last", "_step", "_costs"):
         model.__dict__.pop(name, None)

@@ -11,10 +11,12 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tokenizers as library
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
@@ -188,7 +190,7 @@ def _config(path: Path, family: Family, fields: Mapping[str, Any], context: int)
 
 def _fill(path: Path, family: Family, config: GPTConfig, tensors: dict[str, Tensor]) -> GPT:
     """Return a model with the weights of a file, read one by one; all names and shapes are checked first."""
-    model = GPT(config, initializer="zeros")
+    model = GPT(config, initializer=_nothing())
     weights = {variable.path: variable for variable in model.weights}
     shapes = {name: tuple(variable.shape) for name, variable in weights.items()}
     found = {}
@@ -210,6 +212,11 @@ def _fill(path: Path, family: Family, config: GPTConfig, tensors: dict[str, Tens
         for ours, value in zip(row.ours, row.read(tensors[name].read(), config)):
             weights[ours].assign(value)
     return model
+
+
+def _nothing() -> Callable:
+    """Return an initializer of zeros that weights of one shape share, so that those not read yet take no memory."""
+    return cache(lambda shape, dtype: keras.ops.zeros(shape, dtype))
 
 
 def _shape(row: Row, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:

@@ -1,9 +1,11 @@
 """What holds on TensorFlow holds on JAX, where TensorFlow cannot even be imported."""
 
+import keras
 import numpy as np
 import pytest
 
 from lmtutorial import checkpoints
+from lmtutorial.backends import alike
 from lmtutorial.gpt import GPTConfig
 from lmtutorial.rnn import GATES, RNNConfig
 from lmtutorial.tokenizers import CharTokenizer
@@ -40,10 +42,24 @@ def test_jax_reads_the_weights_and_gives_the_same_logits_and_costs(run_python, t
         np.testing.assert_allclose(found["costs"], model.score(IDS[0]), rtol=0, atol=1e-4)
 
 
+@pytest.mark.jax
+def test_layers_that_are_alike_are_traced_once():
+    layers, traced = [keras.layers.Dense(3, bias_initializer="normal") for _ in range(3)], []
+    for layer in layers:
+        layer.build((None, 4))
+    x = keras.ops.ones((2, 4))
+    functions = alike(layers, lambda layer, x, training: traced.append(layer) or layer(x))
+    for layer, function in zip(layers, functions, strict=True):
+        np.testing.assert_allclose(function(x, training=False), layer(x), rtol=1e-6)
+    layers[1].kernel.assign(np.zeros((4, 3)))
+    np.testing.assert_allclose(functions[1](x, training=False), layers[1](x), rtol=1e-6)
+    assert traced == layers[:1]
+
+
 @pytest.mark.slow
 def test_what_is_marked_so_holds_on_jax(run_python):
     code = ON_JAX + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    modules = ("recurrences", "rnn", "layers", "gpt", "training", "generation", "pretrained", "lora")
+    modules = ("backends", "recurrences", "rnn", "layers", "gpt", "training", "generation", "pretrained", "lora")
     names = [f"tests/test_{module}.py" for module in modules]
     ((output, errors, exit_code),) = run_python(code, "-m", "jax", *names, env={"KERAS_BACKEND": "jax"})
     assert exit_code == 0, output + errors

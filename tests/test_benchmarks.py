@@ -11,7 +11,7 @@ from conftest import ROOT
 from lmtutorial.data import cache_file
 
 FIELDS = {"name", "ours", "peer", "unit", "ratio", "low", "high", "peer_name"}
-SHAKESPEARE = cache_file("shakespeare")  # before a test's own cache hides it
+SHAKESPEARE, SMOLLM2 = map(cache_file, ("shakespeare", "smollm2"))  # before a test's own cache hides them
 
 
 def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
@@ -49,7 +49,7 @@ def test_sides_are_measured_in_turn_after_a_warm_up(tmp_path, monkeypatch):
     assert found == {"ours": [11, 12, 13], "peer": [1, 2, 3]}
 
 
-@pytest.mark.parametrize("name", ["train", "generate"])
+@pytest.mark.parametrize("name", ["train", "generate", "pretrained"])
 def test_without_the_peer_a_benchmark_says_how_to_get_it(name, tmp_path):
     code = (
         "import runpy, sys; sys.modules['torch'] = None; sys.argv.pop(0); runpy.run_path(sys.argv[0], None, '__main__')"
@@ -71,3 +71,22 @@ def test_the_training_benchmark_prints_one_json_line_a_measurement():
     for line in lines:
         assert line.keys() == FIELDS
         assert line["ratio"] == pytest.approx(line["ours"] / line["peer"], rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_pretrained_benchmark_prints_one_json_line_a_measurement(real_data):
+    for package in ("torch", "transformers"):
+        pytest.importorskip(package, reason=f"{package}, the peer, is not installed: pip install {package}")
+    if not (SMOLLM2.with_suffix("") / "config.json").is_file():
+        pytest.skip("SmolLM2 is not in the cache: lmtutorial generate --model smollm2 --prompt Hello")
+    script = ROOT / "benchmarks" / "pretrained.py"
+    options = ["--json", "--quick", "--rounds", "1", "--only", "logits"]
+    environment = {**os.environ, "LMTUTORIAL_CACHE": str(SMOLLM2.parent), "LMTUTORIAL_DATA": str(real_data)}
+    done = subprocess.run(
+        [sys.executable, script, *options], env=environment, check=True, capture_output=True, text=True
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["name"] for line in lines] == ["logits-smollm2", "perplexity-smollm2"]
+    for line in lines:
+        assert line.keys() == FIELDS
+        assert line["ratio"] == pytest.approx(line["peer"] / line["ours"], rel=0.01)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lmtutorial import checkpoints, data, presets
+from lmtutorial import checkpoints, commands, data, presets
 from lmtutorial.cli import main
 from lmtutorial.commands import SAMPLERS
 from lmtutorial.presets import Preset
@@ -349,3 +349,27 @@ def test_bad_input_for_a_neural_model_gets_one_line_and_changes_nothing(name, pl
     assert captured.err.startswith("lmtutorial: ")
     assert captured.err.count("\n") == 1
     assert files(place) == before
+
+
+def test_what_keras_does_not_need_is_not_imported_but_can_be(run_python):
+    code = (
+        "from lmtutorial import commands; commands.neural('gpt'); names = {'jax', 'matplotlib', 'pandas'}\n"
+        "print(*sorted(names & sys.modules.keys())); import pandas, matplotlib"
+    )
+    for backend, imported in (("tensorflow", ""), ("jax", "jax")):
+        ((output, errors, exit_code),) = run_python("import sys; " + code, env={"KERAS_BACKEND": backend})
+        assert (output.strip(), exit_code) == (imported, 0), errors
+
+
+@pytest.mark.parametrize(
+    ("written", "asked", "backend"),
+    [(None, None, "tensorflow"), ('{"backend": "jax"}', None, "jax"), ('{"backend": "jax"}', "torch", "torch")],
+)
+def test_the_backend_is_the_one_that_keras_will_choose(written, asked, backend, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if asked:
+        monkeypatch.setenv("KERAS_BACKEND", asked)
+    if written:
+        (tmp_path / "keras.json").write_text(written)
+    assert commands._backend() == backend

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+from functools import partial
 
 import keras
 import numpy as np
@@ -99,6 +100,7 @@ def uncompiled(monkeypatch):
 
     for module in (gpt, neural):
         monkeypatch.setattr(module, "compiled", plain)
+    monkeypatch.setattr(gpt, "alike", lambda layers, function: [partial(function, layer) for layer in layers])
 
 
 def close(found, expected, atol=1e-4):
@@ -284,15 +286,24 @@ def test_one_compilation_serves_all_places_and_one_all_prompts(monkeypatch):
 
         return backends.compiled(model, noted)
 
+    def counted_block(layers, function):
+        def noted(layer, x, *tensors, **options):
+            made.append(tuple(x.shape))
+            return function(layer, x, *tensors, **options)
+
+        return backends.alike(layers, noted)
+
     for module in (gpt, neural):
         monkeypatch.setattr(module, "compiled", counted)
-    model = lively()
+    monkeypatch.setattr(gpt, "alike", counted_block)
+    model = lively(layers=3)
     state, _ = model.start()
     for token in TEXT:
         state, _ = model.step(state, token)
     for length in range(1, len(TEXT)):
         model.read(TEXT[:length])
-    assert sorted(made) == [(1, 1), (1, S)]
+    D = model.config.width
+    assert sorted(made) == [(1, 1), (1, 1, D), (1, S, D), (1, S, D)]  # a step with its block; a block, and the logits
     made.clear()
     for length in (2, 3, S, S + 1):
         model.score(TEXT[:length])

