@@ -115,6 +115,7 @@ def test_the_front_page_leads_to_the_first_chapter(visit):
         ("注意力机制", "zh/notebooks/03_transformer_math"),
         ("下一个词元", "zh/notebooks/01_concepts"),
         ("困惑度", "zh/notebooks/01_concepts"),
+        ("令牌", "zh/notebooks/01_concepts"),  # the book says 词元
         ("熵", "zh/book/glossary"),
         ("GPT 的训练", "zh/book/playground"),
     ],
