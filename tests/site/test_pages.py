@@ -19,7 +19,7 @@ CHINESE = [f"zh/{name}" for name in PAGES]
 LOST = ["404.html", "zh/404.html"]
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
 CHINESE_CHAPTERS = [f"zh/{name}" for name in CHAPTERS]
-NAMES_OF_THINGS = "Colab|Ctrl|English|ipynb"
+NAMES_OF_THINGS = "Colab|Ctrl|English|ipynb|Page"  # the last is in the theme's layout, for screen readers
 NAMES_IN_CODE = "lstm|gzip|bzip2|zstd|ultra|laptop|small|nanogpt|byte|char|word"
 FRAME = """() => [...document.querySelectorAll("body *:not(article *, script, style)")]
   .flatMap((one) => [one.title, one.ariaLabel, one.placeholder, one.dataset.bsTitle,
