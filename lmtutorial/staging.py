@@ -106,8 +106,10 @@ def config(root: Path, say: Phrases = ENGLISH) -> str:
     settings = yaml.safe_load(text)
     settings["html"]["baseurl"] += "zh/"
     _update(settings, yaml.safe_load((root / "book" / "zh" / "_config.yml").read_text("utf-8")))
-    settings["sphinx"]["config"]["editions_phrases"] = say.chinese["interface"]
-    settings["sphinx"]["config"]["editions_translated"] = sorted(
+    sphinx = settings["sphinx"]["config"]
+    sphinx["editions_phrases"] = say.chinese["interface"]
+    sphinx["html_search_options"] = {"synonyms": say.chinese["search"]}
+    sphinx["editions_translated"] = sorted(
         path.relative_to(root).with_suffix("").as_posix().replace("/zh/", "/")
         for path in root.glob("*/zh/*")
         if path.suffix in (".md", ".ipynb")
