@@ -42,7 +42,7 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
 
 
 def words(answer: str) -> list[str]:
-    """Return the words of an answer as SQuAD compares them: small letters, no punctuation, no articles."""
+    """Return the words of an answer as SQuAD compares them: in lower case, no punctuation, no articles."""
     plain = "".join(" " if c in string.punctuation else c for c in answer.lower())
     return [word for word in plain.split() if word not in ("a", "an", "the")]
 
