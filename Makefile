@@ -10,7 +10,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint sweep playground claims i18n site-check serve lock clean
+.PHONY: help env book pdf test lint sweep playground claims i18n site-check serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: env ## run the tests, but those of the site, on all cores
 lint: env ## check style, in notebooks too
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+pdf: book ## print both editions with Chromium, to _build/pdf (some minutes)
+	@$(BIN)/python -m lmtutorial.pdf
 
 sweep: env ## make the runs of experiments that have no record yet
 	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)

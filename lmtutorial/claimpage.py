@@ -3,24 +3,24 @@
 import html
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmtutorial.claims import Claim
 from lmtutorial.errors import InputError
-from lmtutorial.statements import Sentence, check, pages, sentences
+from lmtutorial.phrases import ENGLISH, Phrases
+from lmtutorial.statements import IN_CHINESE, Sentence, check, sentences
 from lmtutorial.verdicts import Verdict, figure
 
-WORDS = ("supported", "refuted", "inconclusive")
 
-
-def staged(root: Path, chapters: Iterable[str], source: str) -> Iterator[tuple[str, bytes]]:
+def staged(root: Path, texts: dict[str, list[str]], source: str, say: Phrases = ENGLISH) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files that the page of claims includes.
 
     Args:
         root: of the repository.
-        chapters: the names of those that the site has.
+        texts: Markdown of the pages of the site, by their paths in it; each is a list of texts.
         source: address under which the repository's files can be read.
+        say: the page's language.
 
     Raises:
         InputError: the claims, or the sentences that state them, are not in order.
@@ -28,53 +28,49 @@ def staged(root: Path, chapters: Iterable[str], source: str) -> Iterator[tuple[s
     verdicts, problems = check(root)
     if problems:
         raise InputError("\n".join(problems))
-    published = {f"notebooks/{chapter}.ipynb" for chapter in chapters}
-    texts = {page: texts for page, texts in pages(root).items() if page in published or page.startswith("book/")}
-    yield "book/_generated/claims.md", page(verdicts, texts, source).encode()
+    yield "book/_generated/claims.md", page(verdicts, texts, source, say).encode()
     for verdict in verdicts:
-        yield f"book/_generated/claims/claim-{verdict.claim.id}.svg", plot(verdict).encode()
+        yield f"book/_generated/claims/claim-{verdict.claim.id}.svg", plot(verdict, say).encode()
 
 
-def page(verdicts: list[Verdict], texts: dict[str, list[str]], source: str) -> str:
-    """Return the Markdown of all claims.
-
-    Args:
-        verdicts: on them.
-        texts: Markdown of the pages that may state them, by path.
-        source: address under which the repository's files can be read.
-    """
+def page(verdicts: list[Verdict], texts: dict[str, list[str]], source: str, say: Phrases = ENGLISH) -> str:
+    """Return the Markdown of all claims; arguments as of `staged`."""
     count = Counter(verdict.word for verdict in verdicts)
+    said = "Of {total} claims, {supported} are supported, {refuted} are refuted, {inconclusive} are inconclusive."
     stating = {}
     for name in texts:
         for sentence in sentences(name, texts[name]):
             stating.setdefault(sentence.claim, []).append(_backlink(sentence, texts[name][0]))
-    rows = [f"| [{v.claim.statement['en']}](#claim-{v.claim.id}) | {_badge(v.word)} |" for v in verdicts]
+    rows = [f"| [{v.claim.statement[say.language]}](#claim-{v.claim.id}) | {_badge(v.word, say)} |" for v in verdicts]
     return "\n".join(
         [
-            f"Of {len(verdicts)} claims, {', '.join(f'{count[word]} are {word}' for word in WORDS)}.\n",
-            *("| claim | verdict |", "|---|---|", *rows, "\n## One by one\n"),
-            *(_entry(verdict, stating.get(verdict.claim.id, []), source) for verdict in verdicts),
+            say(said).format(total=len(verdicts), **{word: count[word] for word in IN_CHINESE}) + "\n",
+            *(f"| {say('claim')} | {say('verdict')} |", "|---|---|", *rows, f"\n## {say('One by one')}\n"),
+            *(_entry(verdict, stating.get(verdict.claim.id, []), source, say) for verdict in verdicts),
         ]
     )
 
 
-def _entry(verdict: Verdict, stating: list[str], source: str) -> str:
+def _entry(verdict: Verdict, stating: list[str], source: str, say: Phrases) -> str:
     """Return one claim's part of the page."""
     claim = verdict.claim
     records = ", ".join(
         f"[{name.partition('/')[2]}]({source}/notebooks/experiments/results/{name}.json)" for name in verdict.records
     )
     commands = dict.fromkeys(side.command for side in (claim.claimed, claim.other) if side.value is None)
+    effect = say("Effect **{}** {}, {}.").format(verdict.amounts, verdict.unit, _number(verdict.seeds, "seed", say))
+    origin = say("Said by {}.").format(say(claim.origin, "origins"))
+    stated = say("Stated in {}.").format(", ".join(stating)) if stating else ""
     return f"""(claim-{claim.id})=
-### {claim.statement["en"]}
+### {claim.statement[say.language]}
 
-{_badge(verdict.word)} Effect **{verdict.amounts}** {verdict.unit}, {_number(verdict.seeds, "seed")}.{_remark(verdict)}
+{_joined(_badge(verdict.word, say), effect, _remark(verdict, say))}
 
-![{_description(verdict)}](_generated/claims/claim-{claim.id}.svg)
+![{_description(verdict, say)}](_generated/claims/claim-{claim.id}.svg)
 
-{_comparison(verdict)} Said by {claim.origin}.{f" Stated in {', '.join(stating)}." if stating else ""}
+{_joined(_comparison(verdict, say), origin, stated)}
 
-:::{{dropdown}} Repeat it · {_number(len(verdict.records), "record")}
+:::{{dropdown}} {say("Repeat it")} · {_number(len(verdict.records), "record", say)}
 ```bash
 {chr(10).join(commands)}
 ```
@@ -84,12 +80,16 @@ def _entry(verdict: Verdict, stating: list[str], source: str) -> str:
 """
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _badge(word: str) -> str:
-    return f"[{word}]{{.verdict .{word}}}"
+def _number(count: int, noun: str, say: Phrases) -> str:
+    return say(f"{{}} {noun}" if count == 1 else f"{{}} {noun}s").format(count)
+
+
+def _badge(word: str, say: Phrases) -> str:
+    return f"[{say(word)}]{{.verdict .{word}}}"
 
 
 def _backlink(sentence: Sentence, opening: str) -> str:
@@ -99,23 +99,25 @@ def _backlink(sentence: Sentence, opening: str) -> str:
     return f'<a class="reference internal" href="{address}">{html.escape(title)}</a>'
 
 
-def _remark(verdict: Verdict) -> str:
+def _remark(verdict: Verdict, say: Phrases) -> str:
     """Say whether a refuted claim's opposite holds, or its effect is only too small."""
     nothing = 1 if verdict.claim.compare == "ratio" else 0
     if verdict.word != "refuted":
         return ""
-    return " The other side is better." if verdict.high < nothing else " If there is an effect, it is below the margin."
+    worse = verdict.high < nothing
+    return say("The other side is better.") if worse else say("If there is an effect, it is below the margin.")
 
 
-def _comparison(verdict: Verdict) -> str:
+def _comparison(verdict: Verdict, say: Phrases) -> str:
     """Say what is compared with what, and which effect counts."""
     claim = verdict.claim
-    labels, common = _told_apart(claim)
+    labels, common = _told_apart(claim, say)
     margin = f"×{claim.margin}" if claim.compare == "ratio" else f"{claim.margin} {verdict.unit}"
-    return f"*{labels[0]}* against *{labels[1]}* ({common}). The {claim.better} the better; more than {margin} counts."
+    compared = say("*{}* against *{}* ({}).").format(*labels, common)
+    return f"{compared} {say(f'The {claim.better} the better; more than {{}} counts.').format(margin)}"
 
 
-def _told_apart(claim: Claim) -> tuple[list[str], str]:
+def _told_apart(claim: Claim, say: Phrases) -> tuple[list[str], str]:
     """Return what tells either side from the other, and what they have in common."""
     claimed, other = claim.claimed.facts, claim.other.facts
     if claim.claimed.value is None and claim.other.value is None:
@@ -124,26 +126,26 @@ def _told_apart(claim: Claim) -> tuple[list[str], str]:
         common = {"metric", "experiment", "profile"}
     apart, shared = lambda name: name not in common, lambda name: name in common
     whole = other if claim.other.value is None else claimed
-    return [_listed(claimed, apart), _listed(other, apart)], _listed(whole, shared)
+    return [_listed(claimed, apart, say), _listed(other, apart, say)], _listed(whole, shared, say)
 
 
-def _listed(facts: dict, which: Callable[[str], bool]) -> str:
+def _listed(facts: dict, which: Callable[[str], bool], say: Phrases) -> str:
     named = {name: value if name in ("metric", "experiment") else f"{name} = {value}" for name, value in facts.items()}
-    return ", ".join(text for name, text in named.items() if which(name)) or "all runs"
+    return ", ".join(text for name, text in named.items() if which(name)) or say("all runs")
 
 
-def _description(verdict: Verdict) -> str:
+def _description(verdict: Verdict, say: Phrases) -> str:
     """Return what the plot shows, in words."""
     unit = "" if verdict.unit in ("×", "1") else f" {verdict.unit}"
     parts = []
-    for label, sample in zip(_told_apart(verdict.claim)[0], (verdict.claimed, verdict.other)):
+    for label, sample in zip(_told_apart(verdict.claim, say)[0], (verdict.claimed, verdict.other)):
         values = sample.values.values()
-        mean = figure(sum(values) / len(values))
-        parts.append(f"{label}: mean {mean}{unit}, from {figure(min(values))} to {figure(max(values))}")
+        mean, low, high = (figure(value) for value in (sum(values) / len(values), min(values), max(values)))
+        parts.append(say("{}: mean {}{}, from {} to {}").format(label, mean, unit, low, high))
     return "; ".join(parts)
 
 
-def plot(verdict: Verdict) -> str:
+def plot(verdict: Verdict, say: Phrases = ENGLISH) -> str:
     """Return a small drawing of both sides as SVG: a dot for each seed, a tick for the mean."""
     samples = (verdict.claimed, verdict.other)
     ticks = _ticks([value for sample in samples for value in sample.values.values()])
@@ -153,7 +155,7 @@ def plot(verdict: Verdict) -> str:
         return f"{20 + 400 * (value - low) / (high - low):.1f}"
 
     parts = []
-    for label, sample, color, y in zip(_told_apart(verdict.claim)[0], samples, ("#0072b2", "#a34700"), (44, 92)):
+    for label, sample, color, y in zip(_told_apart(verdict.claim, say)[0], samples, ("#0072b2", "#a34700"), (44, 92)):
         values = sample.values.values()
         mean = x(sum(values) / len(values))
         size = min(13, 13 * 60 / len(label))  # a long one must fit
@@ -165,7 +167,7 @@ def plot(verdict: Verdict) -> str:
         parts += [f'<text x="{x(tick)}" y="132" text-anchor="middle">{_plain(tick)}</text>']
     names = dict.fromkeys(side.metric for side in (verdict.claim.claimed, verdict.claim.other) if side.metric)
     unit = verdict.claimed.unit or verdict.other.unit
-    axis = " and ".join(names) + (f" ({unit})" if unit != "1" else "")
+    axis = say(" and ").join(names) + (f" ({unit})" if unit != "1" else "")
     drawn = "\n".join(parts)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="440" height="158" viewBox="0 0 440 158">
 <rect width="440" height="158" rx="6" fill="#fff"/>

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from lmtutorial.errors import InputError
+from lmtutorial.phrases import ENGLISH, Phrases
 
 DISPLAYED = re.compile(r"^\$\$\n((?:(?!\$\$).)+?)\n\$\$ \(([\w-]+)\)$", flags=re.M | re.S)
 
@@ -56,13 +57,14 @@ def held(tests: Path) -> dict[str, list[Held]]:
     return found
 
 
-def page(chapters: dict[str, nbformat.NotebookNode], tests: Path, source: str) -> str:
+def page(chapters: dict[str, nbformat.NotebookNode], tests: Path, source: str, say: Phrases = ENGLISH) -> str:
     """Return the page's Markdown.
 
     Args:
         chapters: notebooks by name.
         tests: the folder of tests.
         source: address under which the repository's files can be read.
+        say: the page's language.
 
     Raises:
         InputError: a label lacks its cell or its test, or a cell or a test names an equation that is not there.
@@ -80,7 +82,7 @@ def page(chapters: dict[str, nbformat.NotebookNode], tests: Path, source: str) -
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
         parts.append(f"## {title}")
         for code, together in itertools.groupby(equations, key=cells.__getitem__):
-            parts += [_equation(name, label, equations[label], holding[label], source) for label in together]
+            parts += [_equation(name, label, equations[label], holding[label], source, say) for label in together]
             parts.append(f"```python\n{code}\n```")
     _refuse(holding.keys() - labels, "is the mark of a test, but labels nothing in the book")
     return "\n\n".join(parts) + "\n"
@@ -91,15 +93,16 @@ def _refuse(labels: set[str], why: str) -> None:
         raise InputError(f"equation {', '.join(sorted(labels))} {why}")
 
 
-def _equation(chapter: str, label: str, latex: str, tests: list[Held], source: str) -> str:
+def _equation(chapter: str, label: str, latex: str, tests: list[Held], source: str, say: Phrases) -> str:
     counterparts = ", ".join(_link(name, source) for name in dict.fromkeys(test.counterpart for test in tests))
     links = ", ".join(
         f"[{test.name.removeprefix('test_').replace('_', ' ')}]({source}/{test.file}#L{test.line})" for test in tests
     )
+    chapter = f"[{chapter}](../notebooks/{chapter}.ipynb)"
+    place = say("Equation {label} of {chapter}").format(label=f"{{eq}}`{label}`", chapter=chapter)
     return (
-        f"### {label.replace('-', ' ').capitalize()}\n\n"
-        f"Equation {{eq}}`{label}` of [{chapter}](../notebooks/{chapter}.ipynb)\n\n"
-        f"$$\n{latex}\n$$\n\n- **Computed by** {counterparts}\n- **Held by** {links}"
+        f"### {label.replace('-', ' ').capitalize()}\n\n{place}\n\n$$\n{latex}\n$$\n\n"
+        f"- **{say('Computed by')}** {counterparts}\n- **{say('Held by')}** {links}"
     )
 
 

@@ -10,7 +10,7 @@ import copy
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,18 +122,26 @@ def _sections(path: Path) -> dict[str, Passage]:
         if twice:
             raise InputError(f"{path} has two sections {twice}; a section is named once")
         return {name: Passage(text.strip(), source) for name, source, text in zip(names, sources, texts)}
-    hidden = FENCE.sub(lambda match: re.sub(r"[^\n]", "x", match[0]), text)
-    headings = list(HEADING.finditer(hidden))
-    starts = [match.start() for match in headings]
-    found = {"top": Passage(text[: starts[0] if starts else None].strip())}
-    for match, start, end in zip(headings, starts, [*starts[1:], len(text)]):
-        name = plain = re.sub(r"\W+", "-", match[1].lower()).strip("-")
+    found = {}
+    for heading, body in parts(text):
+        name = plain = re.sub(r"\W+", "-", HEADING.sub(r"\1", heading).lower()).strip("-") or "top"
         number = 1
         while name in found:
             number += 1
             name = f"{plain}-{number}"
-        found[name] = Passage(text[start:end].strip())
-    return {name: passage for name, passage in found.items() if passage.text}
+        found[name] = Passage((heading + body).strip())
+    return found
+
+
+def parts(text: str) -> Iterator[tuple[str, str]]:
+    """Cut Markdown before its headings; yield each heading, "" for a text before the first, and what follows it."""
+    hidden = FENCE.sub(lambda match: re.sub(r"[^\n]", "x", match[0]), text)
+    headings = list(HEADING.finditer(hidden))
+    starts = [match.start() for match in headings] + [len(text)]
+    if text[: starts[0]].strip():
+        yield "", text[: starts[0]]
+    for match, end in zip(headings, starts[1:]):
+        yield match[0], text[match.end() : end]
 
 
 def state(english: Passage, chinese: Passage | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lmtutorial.experiments import read_records
+from lmtutorial.phrases import ENGLISH, Phrases
 from lmtutorial.verdicts import figure
 
 RUNGS = {  # name in the table: model in x01_ladder, preset in x00_presets
@@ -43,11 +44,11 @@ class Rung:
         return (self.long or self.quick)[0]
 
 
-def staged() -> Iterator[tuple[str, bytes]]:
+def staged(say: Phrases) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files that the landing page includes."""
     rungs = ladder(read_records("x01_ladder"), read_records("x00_presets"))
-    yield "book/_generated/ladder.md", page(rungs).encode()
-    yield "book/_generated/ladder.svg", plot(rungs).encode()
+    yield "book/_generated/ladder.md", page(rungs, say).encode()
+    yield "book/_generated/ladder.svg", plot(rungs, say).encode()
 
 
 def ladder(in_time: pd.DataFrame, over_text: pd.DataFrame) -> list[Rung]:
@@ -67,17 +68,18 @@ def _interval(values: pd.Series) -> tuple[float, float] | None:
     return values.mean(), STUDENTS_T.get(len(values), math.nan) * values.std() / len(values) ** 0.5
 
 
-def page(rungs: list[Rung]) -> str:
+def page(rungs: list[Rung], say: Phrases = ENGLISH) -> str:
     """Return the figure and the table as Markdown."""
+    head = ("model", "million parameters", "after 25 processor seconds", "over 1.5 million characters")
     lines = [
-        f"![{_description(rungs)}](_generated/ladder.svg)",
+        f"![{_description(rungs, say)}](_generated/ladder.svg)",
         "",
-        "| model | million parameters | after 25 processor seconds | over 1.5 million characters |",
+        f"| {' | '.join(map(say, head))} |",
         "|---|--:|--:|--:|",
     ]
     for rung in rungs:
-        size = f"{rung.parameters / 1e6:.2f}" if rung.parameters else "counts"
-        lines.append(f"| {rung.name} | {size} | {_shown(rung.quick)} | {_shown(rung.long)} |")
+        size = f"{rung.parameters / 1e6:.2f}" if rung.parameters else say("counts")
+        lines.append(f"| {say(rung.name)} | {size} | {_shown(rung.quick)} | {_shown(rung.long)} |")
     return "\n".join([*lines, ""])
 
 
@@ -88,12 +90,12 @@ def _shown(interval: tuple[float, float] | None) -> str:
     return f"{mean:.3f} ± {half:.3f}" if half else f"{mean:.3f}"
 
 
-def _description(rungs: list[Rung]) -> str:
-    steps = "; ".join(f"{rung.name} {figure(rung.best)}" for rung in rungs)
-    return f"Bits per character of every model, worst first: {steps}."
+def _description(rungs: list[Rung], say: Phrases) -> str:
+    steps = "; ".join(f"{say(rung.name)} {figure(rung.best)}" for rung in rungs)
+    return say("Bits per character of every model, worst first: {}.").format(steps)
 
 
-def plot(rungs: list[Rung]) -> str:
+def plot(rungs: list[Rung], say: Phrases = ENGLISH) -> str:
     """Return the ladder as SVG: a hollow dot after the short training, a full one after the long one or counting."""
     most = math.ceil(max(rung.quick[0] for rung in rungs))
     left, height = 235, 26 * len(rungs)
@@ -107,7 +109,7 @@ def plot(rungs: list[Rung]) -> str:
         parts += [f'<text x="{x(bits):.1f}" y="{height + 34}" text-anchor="middle">{bits}</text>']
     for number, rung in enumerate(rungs):
         y, color = 30 + 26 * number, "#0072b2" if rung.parameters else "#a34700"
-        parts += [f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">{html.escape(rung.name)}</text>']
+        parts += [f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">{html.escape(say(rung.name))}</text>']
         if rung.long:
             first, last = x(rung.quick[0]), x(rung.long[0])
             parts += [f'<path d="M{first:.1f} {y}H{last:.1f}" stroke="{color}" stroke-width="2"/>']
@@ -119,7 +121,7 @@ viewBox="0 0 580 {height + 62}">
 <rect width="580" height="{height + 62}" rx="6" fill="#fff"/>
 <g font-family="sans-serif" font-size="13" fill="#222">
 {drawn}
-<text x="{left + 160}" y="{height + 54}" text-anchor="middle">bits per character (less is better)</text>
+<text x="{left + 160}" y="{height + 54}" text-anchor="middle">{say("bits per character (less is better)")}</text>
 </g>
 </svg>
 """

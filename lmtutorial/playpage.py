@@ -8,10 +8,12 @@ import html
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lmtutorial import phrases
 from lmtutorial.files import read_text
+from lmtutorial.phrases import Phrases
 
 MANIFEST = Path("book", "_static", "playground", "models", "manifest.json")
 FOLDER = "../_static/playground"  # from a page of the book
@@ -80,14 +82,26 @@ CHINESE = Playground(
     noscript="本页的模型在浏览器里运行，需要允许 JavaScript。以下是事先算好的结果。",
     old="你的浏览器不支持模型所需的 JavaScript 模块。以下是事先算好的结果。",
 )
+SHAKESPEARE = {  # the same models and texts in either language
+    "en": ENGLISH,
+    "zh": replace(
+        ENGLISH,
+        language="zh",
+        names=ENGLISH.names | {"ngram": "五元模型"},
+        cost="这段文字平均每字符 {:.2f} 比特（共 {} 个字符）。",
+        following="下一个字符",
+        noscript=CHINESE.noscript,
+        old=CHINESE.old,
+    ),
+}
 
 
-def staged(root: Path) -> Iterator[tuple[str, bytes]]:
+def staged(root: Path, say: Phrases) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files that the playground's pages include."""
     manifest = json.loads(read_text(root / MANIFEST))
-    for playground in (ENGLISH, CHINESE):
-        yield f"book/_generated/playground-{playground.language}.md", element(playground, manifest).encode()
-    yield "book/_generated/playground-models.md", table(manifest).encode()
+    for text, playground in (("en", SHAKESPEARE[say.language]), ("zh", CHINESE)):
+        yield f"book/_generated/playground-{text}.md", element(playground, manifest).encode()
+    yield "book/_generated/playground-models.md", table(manifest, say).encode()
 
 
 def element(playground: Playground, manifest: dict) -> str:
@@ -114,10 +128,10 @@ def element(playground: Playground, manifest: dict) -> str:
     )
 
 
-def table(manifest: dict) -> str:
+def table(manifest: dict, say: Phrases = phrases.ENGLISH) -> str:
     """Return, in Markdown, how each model was trained and what it loses by rounding."""
     head = ["model", "preset", "text", "parameters", "best step", "bits, 32-bit", "bits, 8-bit", "bytes"]
-    lines = [f"| {' | '.join(head)} |", "|---|---|---|--:|--:|--:|--:|--:|"]
+    lines = [f"| {' | '.join(map(say, head))} |", "|---|---|---|--:|--:|--:|--:|--:|"]
     for name, entry in sorted(manifest.items()):
         trained, costs = entry["trained"], entry["measured"]["nats_per_char"]
         bits = [f"{costs[dtype] / math.log(2):.4f}" for dtype in ("float32", "int8")]

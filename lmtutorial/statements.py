@@ -54,12 +54,12 @@ def sentences(page: str, texts: Iterable[str]) -> Iterator[Sentence]:
 
 def anchored(texts: Iterable[str]) -> Iterator[str]:
     """Yield the texts of a page for Sphinx: what states a claim has an anchor and looks like a verdict."""
-    seen = Counter()
+    seen, words = Counter(), {chinese: word for word, chinese in IN_CHINESE.items()}
 
     def mark(match: re.Match) -> str:
         said, claim = match.groups()
         seen[claim] += 1
-        return f"[[{said}](#claim-{claim})]{{#states-{claim}-{seen[claim]} .verdict .{said.lower()}}}"
+        return f"[[{said}](#claim-{claim})]{{#states-{claim}-{seen[claim]} .verdict .{words.get(said, said).lower()}}}"
 
     for text in texts:
         yield STATED.sub(mark, text)

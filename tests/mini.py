@@ -6,6 +6,8 @@ import nbformat
 from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from lmtutorial import editions, i18n
+
 TOC = """format: jb-book
 root: book/index
 parts:
@@ -44,3 +46,30 @@ def write_book(root):
         shutil.copy(ROOT / name, root)
     write_chapter(root, "one", "print('one', seed)")
     write_chapter(root, "two", "print('two', seed)")
+
+
+def write_chinese_edition(root):
+    """Add a Chinese edition: the first chapter and the first page are translated, the rest is not."""
+    (root / "book" / "zh").mkdir()
+    for name in ("_config.yml", "phrases.yml", "terms.yml"):
+        shutil.copy(ROOT / "book" / "zh" / name, root / "book" / "zh")
+    pages = [(root / "book" / "index.md", {"a-tiny-book": "# 一本小书\n\n见[第一章](../../notebooks/zh/one.ipynb)。"})]
+    pages.append((root / "notebooks" / "one.ipynb", {"title": "# 第一章\n\n语言模型预测下一个词元。"}))
+    for english, texts in pages:
+        chinese = editions.translation(english)
+        i18n.sync(root, english, chinese)
+        translate(chinese, texts)
+        i18n.accept(english, chinese)
+
+
+def translate(chinese, texts):
+    """Put `texts` in the place of the passages of a Chinese file, which keep their hashes."""
+    if chinese.suffix == ".md":
+        there = i18n.passages(chinese)
+        new = {name: i18n.Passage(texts.get(name, passage.text), passage.source) for name, passage in there.items()}
+        chinese.write_text(i18n._page(new), "utf-8")
+        return
+    notebook = nbformat.read(chinese, 4)
+    for cell in notebook.cells:
+        cell.source = texts.get(cell.id, cell.source)
+    nbformat.write(notebook, chinese)

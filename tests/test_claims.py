@@ -378,7 +378,7 @@ def test_sentences_are_found_in_prose_and_counted(root):
 
 
 def test_the_page_shows_verdict_effect_runs_commands_and_who_states_it(root):
-    files = dict(claimpage.staged(root, ["one"], "https://example/blob/main"))
+    files = dict(claimpage.staged(root, statements.pages(root), "https://example/blob/main"))
     text = files["book/_generated/claims.md"].decode()
     assert "Of 1 claims, 1 are supported, 0 are refuted, 0 are inconclusive." in text
     assert "| [An LSTM is better.](#claim-lstm-beats-rnn) | [supported]{.verdict .supported} |" in text
@@ -394,7 +394,8 @@ def test_the_page_shows_verdict_effect_runs_commands_and_who_states_it(root):
 
 
 def test_a_chapter_that_is_not_published_is_not_linked_to(root):
-    files = dict(claimpage.staged(root, [], ""))
+    published = {page: texts for page, texts in statements.pages(root).items() if page.startswith("book/")}
+    files = dict(claimpage.staged(root, published, ""))
     assert "one.html" not in files["book/_generated/claims.md"].decode()
 
 
@@ -443,7 +444,7 @@ def test_figures_have_three_digits_few_decimals_and_no_exponent(value, text):
 def test_the_book_is_not_built_from_claims_that_are_not_in_order(root):
     write_claims(root, CLAIM | {"better": "higher"})
     with pytest.raises(InputError, match=r"one\.ipynb says that claim lstm-beats-rnn is supported"):
-        dict(claimpage.staged(root, ["one"], ""))
+        dict(claimpage.staged(root, statements.pages(root), ""))
 
 
 def test_the_claims_of_the_book_are_of_the_form():

@@ -7,7 +7,7 @@ import time
 import pytest
 from mini import write_book, write_chapter
 
-from lmtutorial import execution, site
+from lmtutorial import execution, site, staging
 from lmtutorial.errors import InputError
 
 
@@ -52,7 +52,7 @@ def test_colab_and_edit_buttons_point_at_the_notebook_in_the_repository(built):
 def test_a_fork_is_named_by_the_environment(built, monkeypatch):
     monkeypatch.setenv("LMTUTORIAL_REPOSITORY", "https://github.com/someone/fork")
     monkeypatch.setenv("LMTUTORIAL_SITE", "https://someone.example/fork/")
-    config = site._config(built)
+    config = staging.config(built)
     assert "url: https://github.com/someone/fork\n" in config
     assert "baseurl: https://someone.example/fork/\n" in config
     assert "lm-measured" not in config
@@ -146,7 +146,7 @@ def test_a_copy_that_fails_leaves_the_site_as_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(site.shutil, "copytree", full_disk)
     with pytest.raises(OSError, match="No space"):
-        site._put_in_place(built, place)
+        site._put_in_place({"en": built}, place)
     assert (place / "index.html").read_text() == "old"
 
 

@@ -8,31 +8,55 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT
 
+from lmtutorial import phrases, typography
+
 pytestmark = pytest.mark.browser
 
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text("utf-8"))
 NAMES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
 PAGES = [f"{name}.html" for name in NAMES] + ["search.html"]
+CHINESE = [f"zh/{name}" for name in PAGES]
+LOST = ["404.html", "zh/404.html"]
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+CHINESE_CHAPTERS = [f"zh/{name}" for name in CHAPTERS]
+NAMES_OF_THINGS = "Colab|English|ipynb|GitHub|LSTM|Python"
+FRAME = """() => [...document.querySelectorAll("*:not(article *)")]
+  .flatMap((one) => [one.title, one.ariaLabel, one.placeholder, one.dataset.bsTitle,
+    ...[...one.childNodes].filter((child) => child.nodeType === 3).map((child) => child.textContent)])
+  .filter((text) => text?.trim())"""
+AS_IN_CODE = (
+    "gzip -9",
+    "bzip2 -9",
+    "laptop",
+    "rnn-small",
+    "gru-small",
+    "lstm-small",
+    "nanogpt-cpu",
+    "byte",
+    "char",
+    "word",
+)
 REPOSITORY = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"].removeprefix("https://")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", PAGES + CHINESE + LOST)
 def test_a_page_loads_without_complaint_and_asks_no_other_host(visit, name):
     seen = visit(name)
     assert seen.page.title()
     assert (seen.complaints, seen.strangers) == ([], [])
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", [*CHAPTERS, CHINESE_CHAPTERS[0]])
 def test_every_formula_is_set(visit, name):
     page = visit(name).page
     assert page.locator("mjx-container").count() > 5
     assert page.locator("mjx-merror").count() == 0
 
 
-@pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [*((name, "light") for name in PAGES + CHINESE + LOST), *((name, "dark") for name in PAGES + LOST)],
+)
 def test_axe_finds_nothing_serious(visit, name, scheme):
     found = Axe().run(visit(name, scheme=scheme).page).response["violations"]
     serious = [violation for violation in found if violation["impact"] in ("serious", "critical")]
@@ -44,7 +68,7 @@ def test_axe_finds_nothing_serious(visit, name, scheme):
     assert places == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", PAGES + CHINESE + LOST)
 def test_a_phone_shows_a_page_without_scrolling_sideways(visit, name):
     page = visit(name, width=390, height=844).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -61,7 +85,7 @@ def test_a_page_is_dark_when_the_reader_prefers_it(visit, name):
 def test_no_link_within_the_site_is_broken(visit, address):
     page = visit(PAGES[0]).page
     anchors, wanted = {}, set()
-    for name in PAGES:
+    for name in PAGES + CHINESE:
         page.goto(address + name)
         links = page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))")
         anchors[address + name] = set(page.eval_on_selector_all("[id]", "all => all.map(one => one.id)"))
@@ -88,20 +112,54 @@ def test_the_front_page_leads_to_the_first_chapter(visit):
         ("arithmetic coder", "notebooks/01_concepts"),
         ("left neighbours", "notebooks/01_concepts"),
         ("wall-clock", "book/notation"),
+        ("注意力机制", "zh/notebooks/03_transformer_math"),
+        ("下一个词元", "zh/notebooks/01_concepts"),
+        ("困惑度", "zh/notebooks/01_concepts"),
+        ("熵", "zh/book/glossary"),
+        ("GPT 的训练", "zh/book/playground"),
     ],
 )
 def test_the_search_finds_a_phrase(visit, phrase, page):
-    results = visit(f"search.html?q={phrase.replace(' ', '+')}").page
+    search = "zh/search.html" if page.startswith("zh/") else "search.html"
+    results = visit(f"{search}?q={phrase.replace(' ', '+')}").page
     results.wait_for_selector("ul.search li a")
     found = results.eval_on_selector_all("ul.search li a", "links => links.map(link => link.href)")
     assert any(page in link for link in found)
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_search_does_not_find_what_is_nowhere(visit):
+    results = visit("zh/search.html?q=注意力咖啡机").page
+    results.wait_for_function("document.querySelector('.search-summary')?.textContent")
+    assert results.locator("ul.search li a").count() == 0
+
+
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[1], "search", "genindex"])
+def test_the_switch_leads_to_the_same_page_in_the_other_language_and_back(visit, name):
+    page = visit(f"{name}.html", width=390, height=844).page
+    page.get_by_role("link", name="中文", exact=True).click()
+    page.wait_for_url(f"**/zh/{name}.html")
+    assert page.locator("html").get_attribute("lang") == "zh-CN"
+    page.get_by_role("link", name="English", exact=True).click()
+    page.wait_for_url(lambda url: url.endswith(f"/{name}.html") and "/zh/" not in url)
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_the_frame_of_a_chinese_page_is_chinese(visit):
+    page = visit(CHINESE_CHAPTERS[0]).page
+    shown = page.evaluate(FRAME)
+    assert [text for text in shown if re.search("[A-Za-z]{4,}", re.sub(NAMES_OF_THINGS, "", text))] == []
+
+
+@pytest.mark.parametrize(("name", "first"), [("404.html", "Page not found"), ("zh/404.html", "找不到网页")])
+def test_a_page_that_is_not_there_is_answered_in_the_language_of_its_address(visit, name, first):
+    assert visit(name).page.locator("h1").first.inner_text() == first
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS, CHINESE_CHAPTERS[0]])
 def test_the_buttons_lead_to_this_notebook(visit, name):
     page = visit(name).page
     hrefs = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
-    notebook = name.replace(".html", ".ipynb")
+    notebook = name.replace(".html", ".ipynb").replace("zh/notebooks/", "notebooks/zh/")
     colab = REPOSITORY.replace("github.com", "https://colab.research.google.com/github")
     assert f"{colab}/blob/main/{notebook}" in hrefs
     assert f"https://{REPOSITORY}/edit/main/{notebook}" in hrefs
@@ -128,12 +186,12 @@ def test_solutions_are_folded_until_asked_for(visit, name):
     assert first.locator("pre").first.is_visible()
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", CHAPTERS + CHINESE_CHAPTERS)
 def test_every_figure_is_described_and_every_quoted_number_is_there(visit, name):
     page = visit(name).page
     alts = page.eval_on_selector_all(".cell_output img", "all => all.map(one => one.alt)")
-    assert len(alts) == (ROOT / name).with_suffix(".ipynb").read_text("utf-8").count("plt.subplots")
-    assert all(len(alt) > 40 for alt in alts)
+    assert len(alts) == (ROOT / name.removeprefix("zh/")).with_suffix(".ipynb").read_text("utf-8").count("plt.subplots")
+    assert all(len(alt) > (15 if name.startswith("zh/") else 40) for alt in alts)
     assert "glue:" not in page.locator("article").inner_text()
 
 
@@ -151,3 +209,11 @@ def test_the_chooser_keeps_the_readers_limits_and_says_what_is_best(visit):
     assert f"Best: {best}," in chooser.get_by_role("status").inner_text()
     chooser.locator("select[name=recall]").select_option("256")
     assert "Nothing that was tried fits" in chooser.get_by_role("status").inner_text()
+
+
+def test_labels_of_figures_are_chinese_on_chinese_pages(pages):
+    known = phrases.read(ROOT, "zh").chinese["labels"].values()
+    for file in (pages / "zh" / "_images").glob("*.svg"):
+        for label in re.findall("<!-- (.*?) -->", file.read_text("utf-8")):
+            words = re.findall("[a-z]{4,}", label) if label not in known and "$" not in label else []
+            assert typography.is_chinese(label) or not words or label in AS_IN_CODE, f"{label} of {file.name}"
