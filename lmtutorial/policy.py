@@ -28,12 +28,21 @@ def seal(folder: Path) -> None:
     """Write its policy into every page below `folder`."""
     for path in folder.rglob("*.html"):
         path.write_bytes(sealed(path.read_bytes().decode()).encode())
+    for path in folder.rglob("translations.js"):
+        path.write_text(_without_eval(path.read_text("utf-8")), "utf-8")
 
 
 def sealed(page: str) -> str:
     """Return a page with its policy, as early in its head as it can be; what has no head is no page."""
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy(page)}">'
     return HEAD.sub(lambda head: f"{head[0]}\n{meta}", page, count=1)
+
+
+def _without_eval(translations: str) -> str:
+    """Return Sphinx' script of translations with the language's rule of plurals as a program, not as a text to run."""
+    plural = re.search(r'"plural_expr": *"([^"]*)"', translations)[1]
+    add = f"TRANSLATIONS: it.messages, LOCALE: it.locale, PLURAL_EXPR: (n) => ({plural})"
+    return f"Documentation.addTranslations = (it) => Object.assign(Documentation, {{{add}}});\n{translations}"
 
 
 def policy(page: str) -> str:
