@@ -63,8 +63,9 @@ def _one_page(stage: Path, folder: Path) -> bool:
 
 
 def _at_home(text: str) -> str:
-    """Return the page with what its raw HTML refers to as from the top folder; other pages are within it."""
-    pages = re.sub(r'href="(?:\.\./)+((?:book|notebooks)/\w+)\.html(?:#[^"]*)?"', r'href="#document-\1"', text)
+    """Return the page with what it refers to in the top folder; links to other pages lead to their places in it."""
+    places = re.sub(r'href="(?:\./|\.\./)*(?:book|notebooks)/\w+\.html#([^"]+)"', r'href="#\1"', text)
+    pages = re.sub(r'href="(?:\./|\.\./)*((?:book|notebooks)/\w+)\.html"', r'href="#document-\1"', places)
     return re.sub(r'((?:href|src)=")(?:\.\./)+_static/', r"\1_static/", pages)
 
 

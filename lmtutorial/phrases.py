@@ -49,7 +49,8 @@ def read(root: Path, language: str) -> Phrases:
         return ENGLISH
     try:
         table = read_yaml(root / TABLE)
-        parts = {part: dict(phrases) for part, phrases in table.items()}
-        return Phrases(language, parts | {"prompts": read_terms(root / TERMS).prompts})
-    except (AttributeError, TypeError, ValueError) as error:
+        parts, terms = {part: dict(phrases) for part, phrases in table.items()}, read_terms(root / TERMS)
+        searched = terms.wrong | parts["search"]
+        return Phrases(language, parts | {"prompts": terms.prompts, "search": searched})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{TABLE} is no table of phrases: {' '.join(str(error).split())}") from None

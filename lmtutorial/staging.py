@@ -13,7 +13,18 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from lmtutorial import claimpage, editions, equations, execution, ladder, outputs, phrases, playpage, statements
+from lmtutorial import (
+    apipage,
+    claimpage,
+    editions,
+    equations,
+    execution,
+    ladder,
+    outputs,
+    phrases,
+    playpage,
+    statements,
+)
 from lmtutorial.phrases import ENGLISH, Phrases
 
 
@@ -39,6 +50,7 @@ def files(root: Path, executed: dict[str, Path], language: str) -> Iterator[tupl
         if path.is_file() and name.as_posix() not in ours and not {"__pycache__", "zh"} & {*name.parts}:
             yield name.as_posix(), path.read_bytes()
     yield "book/_generated/executions.md", executions_table(copies, say).encode()
+    yield "book/_generated/api.md", apipage.page(source, say).encode()
     yield "book/_generated/equations.md", equations.page(notebooks, root / "tests", source, say).encode()
     if (book / "claims.yml").is_file():
         yield from claimpage.staged(root, texts, source, say)
@@ -106,8 +118,10 @@ def config(root: Path, say: Phrases = ENGLISH) -> str:
     settings = yaml.safe_load(text)
     settings["html"]["baseurl"] += "zh/"
     _update(settings, yaml.safe_load((root / "book" / "zh" / "_config.yml").read_text("utf-8")))
-    settings["sphinx"]["config"]["editions_phrases"] = say.chinese["interface"]
-    settings["sphinx"]["config"]["editions_translated"] = sorted(
+    sphinx = settings["sphinx"]["config"]
+    sphinx["editions_phrases"] = say.chinese["interface"]
+    sphinx["html_search_options"] = {"synonyms": say.chinese["search"]}
+    sphinx["editions_translated"] = sorted(
         path.relative_to(root).with_suffix("").as_posix().replace("/zh/", "/")
         for path in root.glob("*/zh/*")
         if path.suffix in (".md", ".ipynb")

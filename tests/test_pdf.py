@@ -26,7 +26,9 @@ def test_without_chromium_there_is_no_pdf(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("written", "printed"),
     [
-        ('<a href="../book/index.html#states-a-1">', '<a href="#document-book/index">'),
+        ('<a href="../book/index.html#states-a-1">', '<a href="#states-a-1">'),
+        ('<a href="book/index.html#claim-a">', '<a href="#claim-a">'),
+        ('<a href="./../book/index.html">', '<a href="#document-book/index">'),
         ('<a href="../notebooks/one.html">', '<a href="#document-notebooks/one">'),
         ('<script src="../_static/a.mjs">', '<script src="_static/a.mjs">'),
         ('<a href="https://example.org/book/one.html">', '<a href="https://example.org/book/one.html">'),

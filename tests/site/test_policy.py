@@ -31,7 +31,10 @@ def test_a_page_that_does_all_it_can_keeps_its_policy(visit, page):
     ("attack", "directive"),
     [
         ("document.body.insertAdjacentHTML('beforeend', '<img src=x: onerror=window.hacked=1>')", "script-src-attr"),
-        ("document.body.append(Object.assign(document.createElement('script'), {text: 'hacked=1'}))", "script-src-elem"),
+        (
+            "document.body.append(Object.assign(document.createElement('script'), {text: 'hacked=1'}))",
+            "script-src-elem",
+        ),
         ("setTimeout('window.hacked = 1')", "script-src"),
         ("fetch('https://example.org/').catch(() => 0)", "connect-src"),
         ("document.body.append(Object.assign(new Image(), {src: 'https://example.org/x.png'}))", "img-src"),
