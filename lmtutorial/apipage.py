@@ -22,9 +22,7 @@ def page(source: str, say: Phrases = ENGLISH) -> str:
         tree, address = ast.parse(path.read_text("utf-8")), f"{source}/lmtutorial/{path.name}"
         if path.stem != "__init__":
             about = f"{_first(tree)} [{say('Source')}]({address})"
-            lines += [f"## `{path.stem}`
-", f"{about}
-", *_entries(tree, address), ""]
+            lines += [f"## `{path.stem}`", "", about, "", *_entries(tree, address), ""]
     text = "\n".join(lines)
     return text if say.language == "en" else f'<div lang="en">\n\n{text}\n</div>\n'
 

@@ -50,6 +50,12 @@ def test_every_page_of_a_folder_is_sealed(tmp_path):
     assert sealed == {"index.html"}
 
 
+def test_a_rule_of_plurals_is_a_program_before_it_is_used():
+    program = policy._without_eval('Documentation.addTranslations({"plural_expr": "n > 1"});')
+    assert "PLURAL_EXPR: (n) => (n > 1)" in program
+    assert program.index("=>") < program.index("addTranslations({")
+
+
 def texts():
     """Every text that an author writes in Markdown."""
     for path in sorted((ROOT / "book").rglob("*.md")):

@@ -27,6 +27,12 @@ def test_a_page_that_does_all_it_can_keeps_its_policy(visit, page):
     assert seen.complaints == []
 
 
+def test_the_chinese_search_counts_without_evaluating_text(visit):
+    page = visit("zh/search.html?q=熵").page
+    page.wait_for_selector("ul.search li a")
+    assert page.evaluate("[Documentation.LOCALE.slice(0, 2), Documentation.PLURAL_EXPR(7)]") == ["zh", 0]
+
+
 @pytest.mark.parametrize(
     ("attack", "directive"),
     [
