@@ -7,10 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := tensorflow jax hub compression onnx pretrained applications cluster book dev
 PARALLEL := --numprocesses auto --dist worksteal
+RESOLVE ?= --universal --python-version 3.11
+COLAB ?= $(wildcard $(CURDIR)/../shared/data/colab-constraints-*.txt)
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book pdf test lint sweep playground claims i18n site-check serve lock clean
+.PHONY: help env book pdf test lint sweep playground claims i18n site-check links colab serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,12 +58,20 @@ site-check: env ## check the site in _build/site with a browser
 	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }
 	@LMTUTORIAL_SITE_FOLDER="$(CURDIR)/_build/site" $(BIN)/python -m pytest $(PARALLEL) tests/site
 
+links: book ## check the links that leave the site, over the network
+	@cd _build/stage/en && "$(CURDIR)/$(BIN)/jupyter-book" build . --builder linkcheck
+
+colab: env ## test the package in the versions that the constraints file COLAB lists
+	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) _build/colab
+	@$(BIN)/uv pip install --quiet --python _build/colab --constraints $(COLAB) --editable '.[tensorflow,hub,compression,pretrained]' papermill ipykernel psutil pytest pytest-xdist hypothesis
+	@_build/colab/bin/python -m pytest $(PARALLEL) $(OFCOLAB)
+
 serve: ## show the site at http://localhost:8000
 	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }
 	@$(BIN)/python -m http.server --bind localhost --directory _build/site 8000
 
 lock: env ## bring requirements.lock and environment.yml up to date with pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(LOCKED)) --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(LOCKED)) $(RESOLVE) --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
 	@$(BIN)/python .ci/environment.py > environment.yml
 
 clean: ## remove what was built, but not .venv

@@ -15,7 +15,7 @@ using models            ``evaluation`` · ``compression`` · ``generation`` · `
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
                         ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``typography`` · ``i18n`` ·
-                        ``site`` · ``commands`` · ``cli``
+                        ``staging`` · ``apipage`` · ``policy`` · ``site`` · ``commands`` · ``cli``
 ======================  =======================================================================
 """
 

@@ -5,15 +5,14 @@
 
 import dataclasses
 import re
+import reprlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_text
+from lmtutorial.files import read_yaml
 
 LANGUAGES = {"en", "zh"}
 
@@ -76,15 +75,12 @@ def read(file: Path) -> tuple[list[Claim], list[str]]:
     """
     if not file.is_file():
         raise InputError(f"there is no {file}; change to the repository first")
-    try:
-        entries = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    entries = read_yaml(file)
     if not isinstance(entries, list):
         raise InputError(f"{file} must hold a list of claims")
     claims, problems = {}, []
     for number, entry in enumerate(entries, start=1):
-        name = str(entry["id"] if isinstance(entry, dict) and "id" in entry else f"number {number}")
+        name = reprlib.repr(entry["id"]).strip("'") if isinstance(entry, dict) and "id" in entry else f"number {number}"
         try:
             if name in claims:
                 raise InputError("another claim has this id")
@@ -105,10 +101,12 @@ def _claim(entry: Any) -> Claim:
         raise InputError("statement and origin must be text")
     for name, known in (("better", ("lower", "higher")), ("compare", ("difference", "ratio"))):
         if entry[name] not in known:
-            raise InputError(f"{name} is {entry[name]!r}; it must be {' or '.join(known)}")
+            raise InputError(f"{name} is {reprlib.repr(entry[name])}; it must be {' or '.join(known)}")
     least = 1 if entry["compare"] == "ratio" else 0
     if not _is_number(entry["margin"]) or entry["margin"] < least:
-        raise InputError(f"the margin of a {entry['compare']} is a number from {least}; it is {entry['margin']!r}")
+        raise InputError(
+            f"the margin of a {entry['compare']} is a number from {least}; it is {reprlib.repr(entry['margin'])}"
+        )
     sides = {name: _side(entry[name], entry, name) for name in ("claimed", "other")}
     if all(side.value is not None for side in sides.values()):
         raise InputError("both sides are constants")
@@ -122,13 +120,13 @@ def _side(given: Any, claim: dict, name: str) -> Side:
     if isinstance(given, dict) and "value" in given:
         _check_fields(given, {"value"}, {"value"}, f"the side {name}")
         if not _is_number(given["value"]):
-            raise InputError(f"the value of the side {name} is {given['value']!r}; it must be a number")
+            raise InputError(f"the value of the side {name} is {reprlib.repr(given['value'])}; it must be a number")
         return Side(value=given["value"])
     _check_fields(given, set(), {"experiment", "metric", "where", "seeds"}, f"the side {name}")
     whole = {key: claim[key] for key in ("experiment", "metric", "seeds") if key in claim} | given
     _check_fields(whole, {"experiment", "metric"}, {*whole}, f"the side {name}")
     if type(whole["seeds"]) is not int or whole["seeds"] < 1:
-        raise InputError(f"the number of seeds is {whole['seeds']!r}; it must be 1 or more")
+        raise InputError(f"the number of seeds is {reprlib.repr(whole['seeds'])}; it must be 1 or more")
     if not isinstance(whole.get("where", {}), dict):
         raise InputError(f"`where` of the side {name} must give values of parameters")
     return Side(**whole | {"where": {"profile": "laptop"} | whole.get("where", {})})

@@ -38,7 +38,9 @@ def read(path: Path) -> nbformat.NotebookNode:
         InputError: there is none, or the file is no notebook.
     """
     try:
-        return nbformat.read(path, 4)
+        notebook = nbformat.read(path, 4)
+        nbformat.validate(notebook)
+        return notebook
     except FileNotFoundError:
         raise InputError(f"there is no notebook {path}") from None
     except Exception as error:  # nbformat raises several kinds for what is not a notebook

@@ -16,7 +16,7 @@ import pandas as pd
 
 import lmtutorial
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_text, sha256
+from lmtutorial.files import read_json, sha256
 
 PACKAGE = Path(lmtutorial.__file__).parent
 IN_REPOSITORY = PACKAGE.parent / "notebooks" / "experiments" / "results"
@@ -199,10 +199,7 @@ def load_record(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it holds no record of this schema, or another run's.
     """
-    try:
-        record = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is no JSON: {error}") from None
+    record = read_json(path)
     validate(record, str(path))
     named = identity(record["experiment"], record["version"], record["parameters"], record["seed"])
     if (path.parent.name, path.stem) != (record["experiment"], named):

@@ -1,9 +1,11 @@
 """Files that are whole or absent: written to a temporary name, then moved."""
 
 import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from lmtutorial.errors import InputError
 
@@ -65,3 +67,31 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise InputError(f"{path} is a binary file (it holds zero bytes); text is needed")
     return text
+
+
+def read_json(path: Path) -> Any:
+    """Return what the JSON file `path` holds.
+
+    Raises:
+        InputError: as `read_text`, or the file is no JSON.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON: {error}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what the YAML file `path` holds.
+
+    Raises:
+        InputError: as `read_text`, or the file is no YAML.
+    """
+    import yaml
+
+    text = read_text(path)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a day that there is not, and the like
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None

@@ -8,10 +8,8 @@ error, so that an edited sentence is never shown in an outdated translation.
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_text
+from lmtutorial.files import read_yaml
 from lmtutorial.i18n import TERMS
 from lmtutorial.typography import read_terms
 
@@ -50,9 +48,9 @@ def read(root: Path, language: str) -> Phrases:
     if language == "en":
         return ENGLISH
     try:
-        table = yaml.safe_load(read_text(root / TABLE))
+        table = read_yaml(root / TABLE)
         parts, terms = {part: dict(phrases) for part, phrases in table.items()}, read_terms(root / TERMS)
         searched = terms.wrong | parts["search"]
         return Phrases(language, parts | {"prompts": terms.prompts, "search": searched})
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{TABLE} is no table of phrases: {' '.join(str(error).split())}") from None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from lmtutorial import editions, execution, staging
+from lmtutorial import editions, execution, policy, staging
 from lmtutorial.errors import InputError
 
 
@@ -119,6 +119,7 @@ def _put_in_place(built: dict[str, Path], site: Path) -> None:
     shutil.copytree(built["en"], new)
     if "zh" in built:  # with the English edition's MathJax
         shutil.copytree(built["zh"], new / "zh", ignore=shutil.ignore_patterns("mathjax"))
+    policy.seal(new)
     shutil.rmtree(old, ignore_errors=True)
     if site.exists():
         os.replace(site, old)

@@ -13,7 +13,18 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from lmtutorial import claimpage, editions, equations, execution, ladder, outputs, phrases, playpage, statements
+from lmtutorial import (
+    apipage,
+    claimpage,
+    editions,
+    equations,
+    execution,
+    ladder,
+    outputs,
+    phrases,
+    playpage,
+    statements,
+)
 from lmtutorial.phrases import ENGLISH, Phrases
 
 
@@ -39,6 +50,7 @@ def files(root: Path, executed: dict[str, Path], language: str) -> Iterator[tupl
         if path.is_file() and name.as_posix() not in ours and not {"__pycache__", "zh"} & {*name.parts}:
             yield name.as_posix(), path.read_bytes()
     yield "book/_generated/executions.md", executions_table(copies, say).encode()
+    yield "book/_generated/api.md", apipage.page(source, say).encode()
     yield "book/_generated/equations.md", equations.page(notebooks, root / "tests", source, say).encode()
     if (book / "claims.yml").is_file():
         yield from claimpage.staged(root, texts, source, say)

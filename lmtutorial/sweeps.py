@@ -26,7 +26,7 @@ import yaml
 from lmtutorial.errors import InputError
 from lmtutorial.execution import read, run_notebook
 from lmtutorial.experiments import MEASURED, SCHEMA, code_version, identity, record_text
-from lmtutorial.files import write_atomically
+from lmtutorial.files import read_yaml, write_atomically
 
 GIVEN = {"seed"}  # by the sweep, not by its points
 
@@ -66,10 +66,9 @@ def experiments(folder: Path) -> dict[str, dict]:
     file = folder / "sweeps.yml"
     if not file.is_file():
         raise InputError(f"there is no {file}; change to the repository first")
-    try:
-        found = yaml.safe_load(file.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    found = read_yaml(file)
+    if not isinstance(found, dict):
+        raise InputError(f"{file} must give experiments by name")
     for name, sweep in found.items():
         if not isinstance(sweep, dict) or not {"version", "points", "profiles"} <= sweep.keys():
             raise InputError(f"{file}: {name} needs version, points and profiles")

@@ -70,7 +70,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
             header = json.loads(file.read(length))
             entries = {name: header[name] for name in header if name != "__metadata__"}
             return {name: _safetensor(path, total, 8 + length, name, **entry) for name, entry in entries.items()}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{path} is no safetensors file ({error})") from None
@@ -80,6 +80,8 @@ def _safetensor(path: Path, total: int, data: int, name: str, dtype: str, shape:
     if dtype not in SAFETENSORS:
         raise InputError(f"{path}: {name} holds {dtype}; weights are floats of 16 to 64 bits")
     (begin, end), kind = data_offsets, np.dtype(SAFETENSORS[dtype])
+    if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+        raise InputError(f"{path} is damaged: {name} has shape {tuple(shape)} and bytes {begin} to {end}")
     if end - begin != math.prod(shape) * kind.itemsize:
         raise InputError(f"{path} is damaged: {name} of shape {tuple(shape)} has {end - begin} bytes")
     if not 0 <= data + begin <= data + end <= total:
@@ -136,6 +138,8 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         metadata = {header.string(): header.value(header.number("I")) for _ in range(pairs)}
         found = [header.tensor() for _ in range(tensors)]
         alignment = metadata.get("general.alignment", 32)
+        if type(alignment) is not int or alignment < 1:
+            raise InputError(f"{path} is damaged: its alignment is {alignment!r}")
         data = -(-file.tell() // alignment) * alignment
     made = {}
     for name, shape, kind, offset in found:
@@ -191,6 +195,8 @@ class _Header:
         if kind != ARRAY:
             raise InputError(f"{self.path} is damaged: there is no type of metadata {kind}")
         kind, count = self.number("I"), self.number("Q")
+        if kind == ARRAY:
+            raise InputError(f"{self.path} has lists of lists in its metadata, which no model needs")
         if kind in SCALARS:
             content = self.bytes(count * struct.calcsize(f"<{SCALARS[kind]}"))
             return list(struct.unpack(f"<{count}{SCALARS[kind]}", content))

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_text
+from lmtutorial.files import read_yaml
 
 CHINESE = "[\u3400-\u9fff]"
 MARKDOWN = (
@@ -67,7 +66,7 @@ def read_terms(file: Path) -> Terms:
         InputError: there is no such file, or it holds something else.
     """
     try:
-        entries = yaml.safe_load(read_text(file))
+        entries = read_yaml(file)
         names = {
             english: entry if isinstance(entry, str) else entry["zh"] for english, entry in entries["terms"].items()
         }
@@ -78,8 +77,6 @@ def read_terms(file: Path) -> Terms:
             for word in entry["not"]
         }
         return Terms(names, wrong, dict(entries["prompts"]))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{file} is no table of terms and prompts ({type(error).__name__}: {error})") from None
 
