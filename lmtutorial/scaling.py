@@ -77,7 +77,8 @@ def fit(parameters, tokens, losses) -> Law:
         high = np.minimum(centre + width / 2, EXPONENTS[1])
     floor, size, text = np.linalg.solve(r[best], inside[best])
     alpha, beta = centre
-    return Law(float(floor), size * scale_n**alpha, float(alpha), text * scale_d**beta, float(beta))
+    constants = floor, size * scale_n**alpha, alpha, text * scale_d**beta, beta
+    return Law(*map(float, constants))
 
 
 def bootstrap(parameters, tokens, losses, resamples: int = 500, seed: int = 0) -> list[Law]:
