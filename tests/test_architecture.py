@@ -9,7 +9,20 @@ import pytest
 from lmtutorial.experiments import PACKAGE, imported_modules
 
 FLOORS = [
-    {"errors", "files", "sources", "data", "tensorfiles", "tokenizers", "ngram", "items", "tasks", "sandbox"},
+    {
+        "errors",
+        "files",
+        "sources",
+        "data",
+        "tensorfiles",
+        "tokenizers",
+        "ngram",
+        "items",
+        "tasks",
+        "sandbox",
+        "scaling",
+        "verse",
+    },
     {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "families", "costs"},
     {
         "evaluation",
@@ -21,6 +34,7 @@ FLOORS = [
         "generation",
         "pretrained",
         "lora",
+        "quantization",
     },
     {
         "experiments",

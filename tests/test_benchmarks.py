@@ -90,3 +90,15 @@ def test_the_pretrained_benchmark_prints_one_json_line_a_measurement(real_data):
     for line in lines:
         assert line.keys() == FIELDS
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"], rel=0.01)
+
+
+def test_the_quantisation_benchmark_prints_one_json_line_a_measurement():
+    script = ROOT / "benchmarks" / "quantize.py"
+    options = ["--json", "--quick", "--rounds", "1"]
+    done = subprocess.run([sys.executable, script, *options], check=True, capture_output=True, text=True)
+    lines = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert list(lines) == ["decode-small", "decode-small-float32", "memory-small", "error-small"]
+    for line in lines.values():
+        assert line.keys() == FIELDS
+    assert 3.5 < lines["memory-small"]["ratio"] < 4
+    assert 0 < lines["error-small"]["ours"] < 0.1
