@@ -12,7 +12,7 @@ COLAB ?= $(wildcard $(CURDIR)/../shared/data/colab-constraints-*.txt)
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book pdf test lint sweep playground claims i18n site-check links colab serve lock clean
+.PHONY: help env book pdf test lint fuzz sweep playground claims i18n site-check links colab serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ lint: env ## check style, in notebooks too
 
 pdf: book ## print both editions with Chromium, to _build/pdf (some minutes)
 	@$(BIN)/python -m lmtutorial.pdf
+
+fuzz: env ## hand some ten thousand broken files of each kind to every reader, for some minutes
+	@$(BIN)/python -m pytest $(PARALLEL) tests/test_hostile.py --hypothesis-profile long
 
 sweep: env ## make the runs of experiments that have no record yet
 	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)
