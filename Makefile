@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 LOCKED := tensorflow jax hub compression onnx pretrained applications cluster book dev
 PARALLEL := --numprocesses auto --dist worksteal
 RESOLVE ?= --universal --python-version 3.11
+COLAB_TESTS := data tokenizers evaluation compression generation gpt layers rnn lora checkpoints presets pretrained training
 COLAB ?= $(wildcard $(CURDIR)/../shared/data/colab-constraints-*.txt)
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book pdf test lint sweep playground claims i18n site-check links colab serve lock clean
+.PHONY: help env book pdf test lint fuzz sweep playground claims i18n site-check links colab serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ lint: env ## check style, in notebooks too
 pdf: book ## print both editions with Chromium, to _build/pdf (some minutes)
 	@$(BIN)/python -m lmtutorial.pdf
 
+fuzz: env ## hand some ten thousand broken files of each kind to every reader, for some minutes
+	@$(BIN)/python -m pytest $(PARALLEL) tests/test_hostile.py --hypothesis-profile long
+
 sweep: env ## make the runs of experiments that have no record yet
 	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)
 
@@ -61,10 +65,11 @@ site-check: env ## check the site in _build/site with a browser
 links: book ## check the links that leave the site, over the network
 	@cd _build/stage/en && "$(CURDIR)/$(BIN)/jupyter-book" build . --builder linkcheck
 
-colab: env ## test the package in the versions that the constraints file COLAB lists
+colab: env ## test package and chapters in the versions of Colab, which the constraints file COLAB lists
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) _build/colab
-	@$(BIN)/uv pip install --quiet --python _build/colab --constraints $(COLAB) --editable '.[tensorflow,hub,compression,pretrained]' papermill ipykernel psutil pytest pytest-xdist hypothesis
-	@_build/colab/bin/python -m pytest $(PARALLEL) $(OFCOLAB)
+	@$(BIN)/uv pip install --quiet --python _build/colab --constraints $(COLAB) --editable '.[tensorflow,jax,hub,compression,pretrained]' papermill psutil ipykernel pytest pytest-xdist hypothesis
+	@_build/colab/bin/python -m pytest $(PARALLEL) $(COLAB_TESTS:%=tests/test_%.py)
+	@for chapter in 01_concepts 05_transformer_code; do _build/colab/bin/papermill --cwd notebooks notebooks/$$chapter.ipynb _build/colab/$$chapter.ipynb || exit 1; done
 
 serve: ## show the site at http://localhost:8000
 	@test -d _build/site || { echo "There is no site yet; run 'make book' first."; exit 2; }

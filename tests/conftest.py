@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("lmtutorial", deadline=None)  # a busy machine is no failure
+settings.register_profile("long", deadline=None, max_examples=10_000)  # `make fuzz` asks for it
 settings.load_profile("lmtutorial")
 
 ROOT = Path(__file__).parents[1]

@@ -12,8 +12,6 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import lmtutorial
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
@@ -73,10 +71,6 @@ def test_make_help_lists_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.M)[1].split()
     listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert [target for target in targets if f"make {target} " not in listed] == []
-
-
-def test_the_citation_names_this_version():
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"] == lmtutorial.__version__
 
 
 def test_no_tracked_file_names_a_registry_or_a_path_of_this_machine():
