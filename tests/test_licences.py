@@ -50,4 +50,6 @@ def test_the_citation_has_what_its_format_asks_for():
 
 
 def test_the_changelog_names_this_version_or_what_is_not_released():
-    assert {"## Unreleased", f"## {lmtutorial.__version__}"} & {*(ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()}
+    assert {"## Unreleased", f"## {lmtutorial.__version__}"} & {
+        *(ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
+    }
