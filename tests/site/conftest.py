@@ -70,10 +70,13 @@ def browser():
 class Visit:
     """A page in the browser, with what it complained of and whom it asked."""
 
-    def __init__(self, browser, address, width=1280, height=900, scheme="light"):
+    def __init__(self, browser, address, width=1280, height=900, scheme="light", bypass_csp=False):
         self.address = address
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            bypass_csp=bypass_csp,
         )
         self.page = context.new_page()
         self.complaints, self.strangers = [], []
