@@ -92,7 +92,7 @@ def _print(folder: Path, file: Path, chromium: str) -> None:
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
-        pass
+        """Say nothing of a request."""
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def cache(tmp_path, monkeypatch):
 def real_data():
     """The folder of real texts, for LMTUTORIAL_DATA."""
     if not (REAL_DATA / "tinyshakespeare.txt.gz").is_file():
-        pytest.skip("no folder of real texts: set LMTUTORIAL_DATA to one")
+        pytest.skip("needs the network or a folder of texts, LMTUTORIAL_DATA")
     return REAL_DATA
 
 

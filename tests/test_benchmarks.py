@@ -16,7 +16,7 @@ SHAKESPEARE, SMOLLM2 = map(cache_file, ("shakespeare", "smollm2"))  # before a t
 
 def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
     if not SHAKESPEARE.is_file():
-        pytest.skip("no Shakespeare in the cache: run `lmtutorial data fetch shakespeare`")
+        pytest.skip("needs the network: Shakespeare is not in the cache (`lmtutorial data fetch shakespeare`)")
     script = ROOT / "benchmarks" / "ngram.py"
     options = ["--json", "--quick", "--characters", "5000", "--rounds", "1", "--only", "train-"]
     environment = {**os.environ, "LMTUTORIAL_CACHE": str(SHAKESPEARE.parent)}
@@ -78,7 +78,7 @@ def test_the_pretrained_benchmark_prints_one_json_line_a_measurement(real_data):
     for package in ("torch", "transformers"):
         pytest.importorskip(package, reason=f"{package}, the peer, is not installed: pip install {package}")
     if not (SMOLLM2.with_suffix("") / "config.json").is_file():
-        pytest.skip("SmolLM2 is not in the cache: lmtutorial generate --model smollm2 --prompt Hello")
+        pytest.skip("needs the network: SmolLM2 is not in the cache (`lmtutorial eval --model smollm2`)")
     script = ROOT / "benchmarks" / "pretrained.py"
     options = ["--json", "--quick", "--rounds", "1", "--only", "logits"]
     environment = {**os.environ, "LMTUTORIAL_CACHE": str(SMOLLM2.parent), "LMTUTORIAL_DATA": str(real_data)}

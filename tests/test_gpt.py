@@ -458,7 +458,8 @@ def make_golden():
 
 def hugging_face(family):
     """Return the weights of a tiny random model of Hugging Face's by name, some `ids` and their `logits`."""
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch==2.13.0 transformers")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed: pip install transformers")
     _, kind, fields = THEIRS[family]
     old = {"n_positions": WINDOW, "bos_token_id": 0, "eos_token_id": 0} if "GPT" in kind else {}
     config = getattr(transformers, kind)(**{"vocab_size": V, "attn_implementation": "eager"} | old | fields)

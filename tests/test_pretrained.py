@@ -568,7 +568,7 @@ def test_an_unknown_name_is_refused():
 
 needs_smollm2 = pytest.mark.skipif(
     not (CACHE / "config.json").is_file(),
-    reason="SmolLM2 is not in the cache: lmtutorial generate --model smollm2 --prompt Hello",
+    reason="needs the network: SmolLM2 is not in the cache (`lmtutorial eval --model smollm2`)",
 )
 
 
