@@ -119,12 +119,21 @@ def _put_in_place(built: dict[str, Path], site: Path) -> None:
     shutil.copytree(built["en"], new)
     if "zh" in built:  # with the English edition's MathJax
         shutil.copytree(built["zh"], new / "zh", ignore=shutil.ignore_patterns("mathjax"))
+    _drop_old_images(new)
     policy.seal(new)
     shutil.rmtree(old, ignore_errors=True)
     if site.exists():
         os.replace(site, old)
     os.replace(new, site)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _drop_old_images(site: Path) -> None:
+    """Remove images that no page shows any more: Sphinx keeps those of earlier builds."""
+    pages = "".join(page.read_text("utf-8") for page in site.rglob("*.html"))
+    for image in site.rglob("_images/*"):
+        if image.name not in pages:
+            image.unlink()
 
 
 def _finish_interrupted_move(site: Path) -> None:

@@ -150,6 +150,16 @@ def test_a_copy_that_fails_leaves_the_site_as_it_was(tmp_path, monkeypatch):
     assert (place / "index.html").read_text() == "old"
 
 
+def test_an_image_that_no_page_shows_any_more_is_not_published(tmp_path):
+    built, published = tmp_path / "built", tmp_path / "site"
+    (built / "_images").mkdir(parents=True)
+    (built / "index.html").write_text('<img src="_images/new.svg">')
+    for name in ("new.svg", "old.svg"):
+        (built / "_images" / name).touch()
+    site._put_in_place({"en": built}, published)
+    assert [path.name for path in (published / "_images").iterdir()] == ["new.svg"]
+
+
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="not the book's folder"):
         site.build(tmp_path)
