@@ -66,6 +66,7 @@ links: book ## check the links that leave the site, over the network
 	@cd _build/stage/en && "$(CURDIR)/$(BIN)/jupyter-book" build . --builder linkcheck
 
 colab: env ## test package and chapters in the versions of Colab, which the constraints file COLAB lists
+	@test -f "$(COLAB)" || { echo "COLAB must be a file of constraints, such as Colab's pip-freeze.txt."; exit 2; }
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) _build/colab
 	@$(BIN)/uv pip install --quiet --python _build/colab --constraints $(COLAB) --editable '.[tensorflow,jax,hub,compression,pretrained]' papermill psutil ipykernel pytest pytest-xdist hypothesis
 	@_build/colab/bin/python -m pytest $(PARALLEL) $(COLAB_TESTS:%=tests/test_%.py)

@@ -11,17 +11,16 @@ attention weights kept; at the window's end both forget the older half and read 
 """
 
 import argparse
-import contextlib
 import functools
 import gzip
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import side_by_side
+
+from lmtutorial.browser import chromium, served
 
 ROOT = Path(__file__).parents[1]
 SITE, OURS = ROOT / "_build" / "site", Path("_static", "playground")
@@ -78,26 +77,6 @@ READINESS = """() => new Promise((done) => {
 })"""
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Serves the folder without a word."""
-
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine; give its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        thread.join()
-
-
 def compressed(*paths: Path) -> float:
     """Return how many KB the files have together, each compressed by gzip."""
     return sum(len(gzip.compress(path.read_bytes())) for path in paths) / 1000
@@ -124,9 +103,8 @@ def lines(site: Path, peer: Path, steps: int, rounds: int) -> Iterator[dict]:
         "engine-size", ([compressed(folder / "engine.mjs")], [of_peer]), "KB gzip", "onnxruntime-web"
     )
     yield side_by_side.line("scripts-size", ([compressed(*folder.glob("*.mjs"))], [SCRIPTS]), "KB gzip", "target")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with served(site) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
         waits = [ready(browser, address) for _ in range(rounds)]
         yield side_by_side.line("ready", (waits, [READY] * rounds), "ms", "target")
         page = browser.new_page()

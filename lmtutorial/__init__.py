@@ -5,17 +5,18 @@ package costs nothing and sets nothing.
 
 ======================  =======================================================================
 ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tensorfiles`` ·
-                        ``tokenizers`` · ``ngram`` · ``items`` · ``tasks`` · ``sandbox``: texts, ids,
-                        counts, test sets; no Keras
+                        ``tokenizers`` · ``ngram`` · ``items`` · ``tasks`` · ``sandbox`` · ``scaling`` ·
+                        ``verse``: texts, ids, counts, test sets; no Keras
 models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
                         ``families`` · ``costs``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
-                        ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora``: one protocol,
-                        ``score(ids) -> nats``, joins them
+                        ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora`` · ``quantization``:
+                        one protocol, ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
                         ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``typography`` · ``i18n`` ·
-                        ``staging`` · ``apipage`` · ``policy`` · ``site`` · ``commands`` · ``cli``
+                        ``phrases`` · ``editions`` · ``outputs`` · ``apipage`` · ``staging`` · ``policy`` · ``site`` ·
+                        ``browser`` · ``pdf`` · ``commands`` · ``cli``
 ======================  =======================================================================
 """
 

@@ -80,7 +80,8 @@ def read(file: Path) -> tuple[list[Claim], list[str]]:
         raise InputError(f"{file} must hold a list of claims")
     claims, problems = {}, []
     for number, entry in enumerate(entries, start=1):
-        name = reprlib.repr(entry["id"]).strip("'") if isinstance(entry, dict) and "id" in entry else f"number {number}"
+        name = entry.get("id") if isinstance(entry, dict) else None
+        name = name if isinstance(name, str) and name.isprintable() else f"number {number}"
         try:
             if name in claims:
                 raise InputError("another claim has this id")

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import safetensors.numpy
 
-from lmtutorial import checkpoints
+from lmtutorial import checkpoints, quantization
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_text, sha256, write_atomically
+from lmtutorial.files import read_json, sha256, write_atomically
 from lmtutorial.neural import NeuralLM
 from lmtutorial.ngram import NGram, Table
 from lmtutorial.tokenizers import CharTokenizer, Tokenizer
@@ -50,7 +50,7 @@ def write(folder: Path, name: str, content: bytes, entry: dict) -> dict:
     path, manifest = folder / f"{name}.safetensors", folder / MANIFEST
     entry = {"file": path.name, "sha256": sha256(content), "bytes": len(content)} | entry
     write_atomically(path, content)
-    models = json.loads(read_text(manifest)) if manifest.is_file() else {}
+    models = read_json(manifest) if manifest.is_file() else {}
     text = json.dumps(models | {name: entry}, indent=1, sort_keys=True, ensure_ascii=False)
     write_atomically(manifest, f"{text}\n".encode())
     return entry
@@ -114,8 +114,7 @@ def stored(weights: dict[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
         if value.ndim < 2:
             kept[name] = value
             continue
-        scales = np.maximum(np.abs(value).max(axis=0), np.finfo(np.float32).tiny * 127) / 127
-        kept[name], kept[name + SCALES] = np.rint(value / scales).astype(np.int8), scales.astype(np.float32)
+        kept[name], kept[name + SCALES] = quantization.rounded(value)
     return kept
 
 

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from lmtutorial import typography
 from lmtutorial.errors import InputError
 from lmtutorial.execution import read as read_notebook
-from lmtutorial.files import read_text, sha256, write_atomically
+from lmtutorial.files import read_text, read_yaml, sha256, write_atomically
 
 NOTE = "i18n"  # the entry in a cell's metadata
 ALT = "alt:"  # before the id of a cell: the alternative text of its figure
@@ -66,7 +65,7 @@ def pairs(root: Path) -> list[tuple[Path, Path]]:
     contents = root / "book" / "_toc.yml"
     if not contents.is_file():
         raise InputError("there is no book/_toc.yml; change to the repository first")
-    toc = yaml.safe_load(read_text(contents))
+    toc = read_yaml(contents)
     entries = [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
     english = [root / f"{entry}{'.ipynb' if entry.startswith('notebooks/') else '.md'}" for entry in entries]
     return [(root / "README.md", root / "README.zh.md"), *((path, path.parent / "zh" / path.name) for path in english)]

@@ -4,17 +4,12 @@
 wrapped.
 """
 
-import functools
 import re
 import shutil
-import subprocess
 import sys
-import sysconfig
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from lmtutorial import outputs
+from lmtutorial import browser, outputs, site
 from lmtutorial.errors import InputError
 
 FONT = """@font-face { font-family: Han; src: url(han.otf); }
@@ -33,7 +28,7 @@ def build(root: Path) -> int:
     stages = sorted(path.parent for path in (root / "_build" / "stage").glob("*/_toc.yml"))
     if not stages:
         raise InputError("nothing is staged; run `make book` first")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = browser.chromium()
     if not chromium:
         raise InputError("the PDF is printed by Chromium, which is not installed")
     for stage in stages:
@@ -47,14 +42,11 @@ def build(root: Path) -> int:
 
 def _one_page(stage: Path, folder: Path) -> bool:
     """Build all pages of a stage as one, `book.html`; say whether that succeeded."""
-    program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
-    command = [program, "build", ".", "--builder", "singlehtml", "-n", "--path-output", folder.absolute()]
-    log = folder.with_suffix(".log")
+    log, to = folder.with_suffix(".log"), folder.absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "wb") as file:
-        if subprocess.run(command, cwd=stage, stdout=file, stderr=subprocess.STDOUT).returncode:
-            print(f"Jupyter Book failed; its output is in {log}", file=sys.stderr)
-            return False
+    if not site.jupyter_book(stage, log, "--builder", "singlehtml", "-n", "--path-output", to):
+        print(f"Jupyter Book failed; its output is in {log}.", file=sys.stderr)
+        return False
     built = folder / "_build" / "singlehtml"
     shutil.copy(outputs.font_file(), built / "han.otf")  # the machine may have no Chinese font
     text = (built / "book" / "index.html").read_text("utf-8")
@@ -73,26 +65,17 @@ def _print(folder: Path, file: Path, chromium: str) -> None:
     """Print `book.html` of a folder."""
     from playwright.sync_api import sync_playwright
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+    with browser.served(folder) as address, sync_playwright() as playwright:
+        program = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = program.new_page()
         page.set_default_timeout(600_000)
-        page.goto(f"http://127.0.0.1:{server.server_port}/book.html")
+        page.goto(f"{address}book.html")
         page.wait_for_function(MATHEMATICS)
         page.evaluate(UNFOLD)
         page.add_style_tag(content=FONT)
         page.evaluate("document.fonts.ready.then(() => true)")
         page.pdf(path=file, format="A4", margin=MARGINS, scale=0.8, outline=True, tagged=True)
-        browser.close()
-    server.shutdown()
-    server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        """Say nothing of a request."""
+        program.close()
 
 
 if __name__ == "__main__":

@@ -43,13 +43,13 @@ def read(root: Path, language: str) -> Phrases:
     """Return the phrases of the repository `root` in `language`.
 
     Raises:
-        InputError: the table is missing, or no table.
+        InputError: the table, or that of terms, is missing or no table.
     """
     if language == "en":
         return ENGLISH
+    table, terms = read_yaml(root / TABLE), read_terms(root / TERMS)
     try:
-        table = read_yaml(root / TABLE)
-        parts, terms = {part: dict(phrases) for part, phrases in table.items()}, read_terms(root / TERMS)
+        parts = {part: dict(phrases) for part, phrases in table.items()}
         searched = terms.wrong | parts["search"]
         return Phrases(language, parts | {"prompts": terms.prompts, "search": searched})
     except (AttributeError, KeyError, TypeError, ValueError) as error:

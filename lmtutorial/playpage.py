@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmtutorial import phrases
-from lmtutorial.files import read_text
+from lmtutorial.files import read_json
 from lmtutorial.phrases import Phrases
 
 MANIFEST = Path("book", "_static", "playground", "models", "manifest.json")
@@ -98,7 +98,7 @@ SHAKESPEARE = {  # the same models and texts in either language
 
 def staged(root: Path, say: Phrases) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files that the playground's pages include."""
-    manifest = json.loads(read_text(root / MANIFEST))
+    manifest = read_json(root / MANIFEST)
     for text, playground in (("en", SHAKESPEARE[say.language]), ("zh", CHINESE)):
         yield f"book/_generated/playground-{text}.md", element(playground, manifest).encode()
     yield "book/_generated/playground-models.md", table(manifest, say).encode()

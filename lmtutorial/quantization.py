@@ -10,7 +10,7 @@ from keras import ops
 
 from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPT
-from lmtutorial.lora import _forget_compiled, _replace
+from lmtutorial.lora import Adapted, _forget_compiled, _replace
 
 
 def rounded(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,15 +55,17 @@ def quantize(model: GPT) -> None:
     """Put 8-bit layers in the place of all dense layers of the model's blocks.
 
     Raises:
-        InputError: the model has none; it was quantised before.
+        InputError: the model has none, because it was quantised before; or it has adapters.
     """
     found = [
         (part, name, layer)
         for block in model.blocks
         for part in (block.attention, block.feed_forward)
         for name, layer in vars(part).items()
-        if isinstance(layer, keras.layers.Dense)
+        if isinstance(layer, (keras.layers.Dense, Adapted))
     ]
+    if any(isinstance(layer, Adapted) for _, _, layer in found):
+        raise InputError("the model has adapters; merge them before quantising it")
     if not found:
         raise InputError("the model has no dense layers left to quantise")
     for part, name, layer in found:

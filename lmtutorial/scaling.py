@@ -56,11 +56,11 @@ def fit(parameters, tokens, losses) -> Law:
         parameters, tokens, losses: (P,) N, D and the loss of each point.
 
     Raises:
-        InputError: fewer than five points, or no two sizes or amounts of text that differ.
+        InputError: fewer than five points, or fewer than three sizes or amounts of text: any exponent fits two.
     """
     N, D, L = (np.asarray(values, dtype=float) for values in (parameters, tokens, losses))
-    if len(L) < 5 or len(np.unique(N)) < 2 or len(np.unique(D)) < 2:
-        raise InputError("a law with five constants needs five points, and sizes and texts that differ")
+    if len(L) < 5 or len(np.unique(N)) < 3 or len(np.unique(D)) < 3:
+        raise InputError("a law with five constants needs five points, of three sizes and three amounts of text")
     scale_n, scale_d = np.exp(np.log(N).mean()), np.exp(np.log(D).mean())  # keeps all columns near 1
     low, high = (np.array([bound, bound]) for bound in EXPONENTS)
     while True:
@@ -85,8 +85,12 @@ def bootstrap(parameters, tokens, losses, resamples: int = 500, seed: int = 0) -
     """Return the laws of points drawn again, with replacement, `resamples` times.
 
     Whole points are drawn, with all their seeds: how far they lie from any law is more than how far seeds differ.
-    Draws with fewer than five different points, or of one size or text alone, are drawn again.
+    Draws of which fewer than five points differ, or that have fewer than three sizes or texts, are drawn again.
+
+    Raises:
+        InputError: as `fit`; no draw would do.
     """
+    fit(parameters, tokens, losses)
     points = np.stack([np.asarray(values, dtype=float) for values in (parameters, tokens, losses)])
     rng, laws = np.random.default_rng(seed), []
     while len(laws) < resamples:

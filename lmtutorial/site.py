@@ -14,10 +14,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import yaml
-
 from lmtutorial import editions, execution, policy, staging
 from lmtutorial.errors import InputError
+from lmtutorial.files import read_yaml
 
 
 def build(root: Path, profile: str = "laptop") -> int:
@@ -49,7 +48,7 @@ def build(root: Path, profile: str = "laptop") -> int:
     stamp = site.with_name("site.version")
     if site.is_dir() and stamp.is_file() and stamp.read_text() == version:
         print("The site is up to date.")
-    elif _jupyter_book(stages.values()):
+    elif _build_stages(stages.values()):
         stamp.unlink(missing_ok=True)
         _put_in_place({language: stage / "_build" / "html" for language, stage in stages.items()}, site)
         stamp.write_text(version)
@@ -62,7 +61,7 @@ def build(root: Path, profile: str = "laptop") -> int:
 
 def chapters(root: Path) -> list[str]:
     """Return the names of the chapters in the table of contents, in its order."""
-    contents = yaml.safe_load((root / "book" / "_toc.yml").read_text("utf-8"))
+    contents = read_yaml(root / "book" / "_toc.yml")
     files = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
     return [file.removeprefix("notebooks/") for file in files if file.startswith("notebooks/")]
 
@@ -86,7 +85,7 @@ def _write_stage(files: dict[str, bytes], stage: Path) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _jupyter_book(stages: Iterable[Path]) -> bool:
+def _build_stages(stages: Iterable[Path]) -> bool:
     """Build the stages at the same time; say whether all succeeded."""
     print("Building the site …", flush=True)
     with ThreadPoolExecutor() as pool:
@@ -99,17 +98,21 @@ def _build_stage(stage: Path) -> bool:
     if unfinished.exists():  # the state of a build that failed or was interrupted forgets warnings: start afresh
         shutil.rmtree(stage / "_build", ignore_errors=True)
     unfinished.touch()
-    program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
-    command = [program, "build", ".", "-W", "-n", "--keep-going"]
-    with open(log, "wb") as file:
-        done = subprocess.run(command, cwd=stage, stdout=file, stderr=subprocess.STDOUT)
-    if done.returncode == 0:
+    if jupyter_book(stage, log, "-W", "-n", "--keep-going"):
         unfinished.unlink()
         return True
     said = log.read_text("utf-8", "replace").splitlines()
     print("\n".join(line for line in said if "WARNING" in line or "ERROR" in line), file=sys.stderr)
     print(f"Jupyter Book failed; its output is in {log}.", file=sys.stderr)
     return False
+
+
+def jupyter_book(stage: Path, log: Path, *options: str | Path) -> bool:
+    """Run Jupyter Book in the folder `stage`, its output going to `log`; say whether it succeeded."""
+    program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
+    with open(log, "wb") as file:
+        command = [program, "build", ".", *options]
+        return subprocess.run(command, cwd=stage, stdout=file, stderr=subprocess.STDOUT).returncode == 0
 
 
 def _put_in_place(built: dict[str, Path], site: Path) -> None:

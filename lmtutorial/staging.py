@@ -25,6 +25,7 @@ from lmtutorial import (
     playpage,
     statements,
 )
+from lmtutorial.files import read_yaml
 from lmtutorial.phrases import ENGLISH, Phrases
 
 
@@ -44,9 +45,9 @@ def files(root: Path, executed: dict[str, Path], language: str) -> Iterator[tupl
     yield "_config.yml", config(root, say).encode()
     yield "_toc.yml", _contents(root, say).encode()
     yield "CONTRIBUTING.md", (root / "CONTRIBUTING.md").read_bytes()
+    ours = {*texts, "book/_toc.yml"}
     for path in sorted(book.rglob("*")):
         name = path.relative_to(root)
-        ours = {*texts, "book/_toc.yml"}
         if path.is_file() and name.as_posix() not in ours and not {"__pycache__", "zh"} & {*name.parts}:
             yield name.as_posix(), path.read_bytes()
     yield "book/_generated/executions.md", executions_table(copies, say).encode()
@@ -117,7 +118,7 @@ def config(root: Path, say: Phrases = ENGLISH) -> str:
         return _replaced(text, addresses)
     settings = yaml.safe_load(text)
     settings["html"]["baseurl"] += "zh/"
-    _update(settings, yaml.safe_load((root / "book" / "zh" / "_config.yml").read_text("utf-8")))
+    _update(settings, read_yaml(root / "book" / "zh" / "_config.yml"))
     sphinx = settings["sphinx"]["config"]
     sphinx["editions_phrases"] = say.chinese["interface"]
     sphinx["html_search_options"] = {"synonyms": say.chinese["search"]}
@@ -132,7 +133,8 @@ def config(root: Path, say: Phrases = ENGLISH) -> str:
 def _addresses(settings: dict) -> dict[str, str]:
     """Return what stands in the place of the repository's and the site's address, as the environment says."""
     ours = {"LMTUTORIAL_REPOSITORY": settings["repository"]["url"], "LMTUTORIAL_SITE": settings["html"]["baseurl"]}
-    return {address: os.environ.get(variable) or address for variable, address in ours.items()}
+    theirs = {address: os.environ.get(variable) or address for variable, address in ours.items()}
+    return {ours: f"{other.rstrip('/')}/" if ours.endswith("/") else other for ours, other in theirs.items()}
 
 
 def _replaced(text: str, addresses: dict[str, str]) -> str:
@@ -152,7 +154,7 @@ def _update(settings: dict, changes: dict) -> None:
 
 def _contents(root: Path, say: Phrases) -> str:
     """Return the table of contents."""
-    contents = yaml.safe_load((root / "book" / "_toc.yml").read_text("utf-8"))
+    contents = read_yaml(root / "book" / "_toc.yml")
     for part in contents["parts"]:
         part["caption"] = say(part["caption"])
     return yaml.safe_dump(contents, allow_unicode=True, sort_keys=False)

@@ -65,8 +65,8 @@ def read_terms(file: Path) -> Terms:
     Raises:
         InputError: there is no such file, or it holds something else.
     """
+    entries = read_yaml(file)
     try:
-        entries = read_yaml(file)
         names = {
             english: entry if isinstance(entry, str) else entry["zh"] for english, entry in entries["terms"].items()
         }

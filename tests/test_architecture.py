@@ -1,11 +1,13 @@
 """The package's floors, the size of its modules, and what importing it costs."""
 
 import ast
+import re
 import subprocess
 import sys
 
 import pytest
 
+import lmtutorial
 from lmtutorial.experiments import PACKAGE, imported_modules
 
 FLOORS = [
@@ -62,6 +64,7 @@ FLOORS = [
         "staging",
         "policy",
         "site",
+        "browser",
         "pdf",
         "cli",
         "commands",
@@ -114,3 +117,7 @@ def test_importing_the_package_imports_nothing_else():
     code = "import sys; before = set(sys.modules); import lmtutorial; print(set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "{'lmtutorial'}"
+
+
+def test_the_packages_map_names_every_module():
+    assert sorted(re.findall(r"``(\w+)``", lmtutorial.__doc__)) == MODULES

@@ -326,6 +326,13 @@ def test_all_problems_are_reported_at_once(root, capsys):
     assert run(capsys)[0] == 2
 
 
+def test_long_ids_that_begin_and_end_alike_are_two(root):
+    ids = [f"a-model-that-is-{which}-beats-another-at-equal-cost" for which in ("large", "small")]
+    write_claims(root, *(CLAIM | {"id": name} for name in ids))
+    found, problems = claims.read(root / "book" / "claims.yml")
+    assert ([claim.id for claim in found], problems) == (ids, [])
+
+
 def test_a_broken_record_stops_the_claims_that_need_it_and_no_other(root, capsys):
     write_records(root, runs("lstm", 1, 1, 1, experiment="y") + runs("rnn", 2, 2, 2, experiment="y"))
     next(root.glob("notebooks/experiments/results/y/*.json")).write_text("{")

@@ -75,16 +75,23 @@ def test_a_phrase_without_chinese_stops_the_build_and_is_named(root):
     assert phrases.ENGLISH("Hello.") == "Hello."
 
 
-@pytest.mark.parametrize("text", ["pages: [", "- a", "pages: 3"])
-def test_a_broken_table_of_phrases_is_refused(root, text):
+@pytest.mark.parametrize(("text", "wrong"), [("pages: [", "YAML"), ("- a", "table"), ("pages: 3", "table of phrases")])
+def test_a_broken_table_of_phrases_is_refused(root, text, wrong):
     (root / phrases.TABLE).write_text(text)
-    with pytest.raises(InputError, match=r"phrases\.yml is no table of phrases"):
+    with pytest.raises(InputError, match=rf"phrases\.yml is no {wrong}"):
         phrases.read(root, "zh")
 
 
-def test_the_chinese_settings_of_a_fork_name_the_fork(root, monkeypatch):
+def test_a_broken_table_of_terms_is_not_blamed_on_that_of_phrases(root):
+    (root / "book" / "zh" / "terms.yml").write_text("terms: 3")
+    with pytest.raises(InputError, match=r"^\S*terms\.yml is no table of terms and prompts"):
+        phrases.read(root, "zh")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_chinese_settings_of_a_fork_name_the_fork(root, monkeypatch, end):
     monkeypatch.setenv("LMTUTORIAL_REPOSITORY", "https://github.com/someone/fork")
-    monkeypatch.setenv("LMTUTORIAL_SITE", "https://someone.example/fork/")
+    monkeypatch.setenv("LMTUTORIAL_SITE", f"https://someone.example/fork{end}")
     settings = staging.config(root, phrases.read(root, "zh"))
     assert "baseurl: https://someone.example/fork/zh/\n" in settings
     assert "language: zh_CN\n" in settings

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lmtutorial import quantization
+from lmtutorial import lora, quantization
 from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPT, GPTConfig
 
@@ -60,6 +60,14 @@ def test_a_kernel_takes_a_quarter(model):
     numbers, columns = (sum(int(f(w.shape)) for w in kernels) for f in (np.prod, lambda shape: shape[1]))
     quantization.quantize(model)
     assert quantization.weight_bytes(model) == before - 3 * numbers + 4 * columns
+
+
+def test_a_model_with_adapters_is_left_as_it_is(model):
+    lora.adapt(model, layers=["query"])
+    before = quantization.weight_bytes(model)
+    with pytest.raises(InputError, match="merge them"):
+        quantization.quantize(model)
+    assert quantization.weight_bytes(model) == before
 
 
 def test_nothing_is_quantised_twice(model):

@@ -1,10 +1,7 @@
 """The real book, built with the smoke profile, served under a sub-path, and a browser to look at it."""
 
-import functools
 import os
 import shutil
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,9 @@ from conftest import ROOT
 from playwright.sync_api import sync_playwright
 
 from lmtutorial import site
+from lmtutorial.browser import Quiet, chromium, served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = chromium()
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -31,27 +29,19 @@ def pages(tmp_path_factory):
     return root / "_build" / "site"
 
 
-class Handler(SimpleHTTPRequestHandler):
+class Handler(Quiet):
     """Serves the site under /a/sub/path/ and nothing else."""
 
     def translate_path(self, path):
         prefix = "/a/sub/path/"
         return super().translate_path("/" + path.removeprefix(prefix)) if path.startswith(prefix) else "/nowhere"
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture(scope="session")
 def address(pages):
     """Where the site is served, under a sub-path as on GitHub Pages."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(pages)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/a/sub/path/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(pages, Handler) as server:
+        yield f"{server}a/sub/path/"
 
 
 @pytest.fixture(scope="session")
