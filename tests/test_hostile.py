@@ -117,6 +117,7 @@ def test_a_record(folder, content):
 @given(yaml_files([CLAIM]))
 @example(b"[" * 500)
 @example(b"when: 2026-99-99")
+@example(b"a: 1")
 @example(BOMB + b"- id: *y")
 def test_claims(folder, content):
     survives(claims.read, folder / "claims.yml", content)
