@@ -18,6 +18,20 @@ parts:
       - file: book/status
 """
 
+CLAIM = {
+    "id": "lstm-beats-rnn",
+    "statement": {"en": "An LSTM is better.", "zh": "LSTM 更好。"},
+    "origin": "folklore",
+    "experiment": "x",
+    "metric": "nats",
+    "better": "lower",
+    "claimed": {"where": {"model": "lstm"}},
+    "other": {"where": {"model": "rnn"}},
+    "compare": "difference",
+    "margin": 0.01,
+    "seeds": 3,
+}
+
 
 def write_chapter(root, name, code, prose="Some prose."):
     """Write `notebooks/NAME.ipynb`: a title, a cell of parameters, and `code`."""

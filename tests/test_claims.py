@@ -8,25 +8,11 @@ import nbformat
 import pytest
 import yaml
 from conftest import ROOT
-from mini import TOC, write_book, write_chapter
+from mini import CLAIM, TOC, write_book, write_chapter
 
 from lmtutorial import claimpage, claims, cli, site, statements, verdicts
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import identity
-
-CLAIM = {
-    "id": "lstm-beats-rnn",
-    "statement": {"en": "An LSTM is better.", "zh": "LSTM 更好。"},
-    "origin": "folklore",
-    "experiment": "x",
-    "metric": "nats",
-    "better": "lower",
-    "claimed": {"where": {"model": "lstm"}},
-    "other": {"where": {"model": "rnn"}},
-    "compare": "difference",
-    "margin": 0.01,
-    "seeds": 3,
-}
 
 
 def record(seed, metrics, experiment="x", version=1, unit="nat/char", **parameters):

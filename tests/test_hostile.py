@@ -17,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from mini import CLAIM
 
 from lmtutorial import claims, compression, experiments, i18n, sweeps, tensorfiles, tokenizers, typography
 from lmtutorial.errors import InputError
@@ -90,19 +91,6 @@ def altered(draw, document):
 
 RECORD = {name: getattr(kind, "__args__", [kind])[0]() for name, kind in experiments.FIELDS.items()}
 RECORD |= {"schema": experiments.SCHEMA, "metrics": {"nats": 1.5}, "units": {"nats": "nat"}, "parameters": {"a": 1}}
-CLAIM = {
-    "id": "a-b",
-    "statement": {"en": "A.", "zh": "甲。"},
-    "origin": "folklore",
-    "experiment": "x",
-    "metric": "nats",
-    "better": "lower",
-    "claimed": {"where": {"model": "lstm"}},
-    "other": {"value": 1.5},
-    "compare": "difference",
-    "margin": 0.01,
-    "seeds": 3,
-}
 SWEEPS = {"x": {"version": 1, "seeds": 2, "points": [{"a": [1, 2]}], "profiles": {"laptop": {}, "smoke": {"seeds": 1}}}}
 TERMS = {"terms": {"token": "词元", "model": {"zh": "模型", "not": ["型号"]}}, "prompts": {"Show": "显示"}}
 
@@ -129,6 +117,7 @@ def test_a_record(folder, content):
 @given(yaml_files([CLAIM]))
 @example(b"[" * 500)
 @example(b"when: 2026-99-99")
+@example(b"a: 1")
 @example(BOMB + b"- id: *y")
 def test_claims(folder, content):
     survives(claims.read, folder / "claims.yml", content)
@@ -229,7 +218,10 @@ def read_gguf(path):
         tensor.read()
 
 
-@given(damaged(gguf(string(b"general.alignment") + struct.pack("<II", 4, 32), 1)))
+ALIGNED = gguf(string(b"general.alignment") + struct.pack("<II", 4, 32), 1)
+
+
+@given(damaged(ALIGNED))
 @example(gguf(string(b"k") + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * DEEP, 1))  # a list in a list in a list …
 @example(gguf(string(b"general.alignment") + struct.pack("<II", 4, 0), 1))
 @example(gguf(string(b"general.alignment") + struct.pack("<I", 8) + string(b"32"), 1))
@@ -256,6 +248,25 @@ def test_a_compressed_file(folder, corpus, data):
     changed = altered(json.loads(head)).map(lambda it: compression.MAGIC + json.dumps(it).encode() + b"\n" + code)
     content = data.draw(damaged(file) | changed)
     survives(lambda path: compression.decompress(path.read_bytes()), folder / "file.lm", content)
+
+
+def test_what_is_whole_is_read(folder, corpus):
+    """Otherwise the tests above would try nothing but what is refused at once."""
+    experiments.validate(RECORD, "a record")
+    whole = {
+        "claims.yml": (lambda path: claims.read(path)[0], as_yaml([CLAIM])),
+        "sweeps.yml": (lambda path: sweeps.experiments(path.parent), as_yaml(SWEEPS)),
+        "terms.yml": (lambda path: typography.read_terms(path).prompts, as_yaml(TERMS)),
+        "page.ipynb": (i18n.passages, json.dumps(NOTEBOOK).encode()),
+        "page.md": (i18n.passages, PAGE),
+        "model.safetensors": (tensorfiles.read_safetensors, with_header(HEADER)),
+        "model.gguf": (lambda path: tensorfiles.read_gguf(path)[1], ALIGNED),
+        "tokenizer.json": (lambda path: tokenizers.load(path).encode("The cat"), json.dumps(TOKENIZERS[2]).encode()),
+        "file.lm": (lambda path: compression.decompress(path.read_bytes()), compression.compress(b"A", "kn2", corpus)),
+    }
+    for name, (read, content) in whole.items():
+        (folder / name).write_bytes(content)
+        assert len(read(folder / name)) > 0, name
 
 
 @pytest.mark.parametrize("model", ["kn999999999", "kn0", "ml2\n", "../kn2"])

@@ -9,7 +9,9 @@ from conftest import ROOT
 
 from lmtutorial import execution, policy
 
-PAGE = "<!DOCTYPE html>\n<html><head>\n<meta charset='utf-8'>\n<script>{}</script></head><body></body></html>"
+PAGE = "<!DOCTYPE html>\n<html><head>\n<meta charset='utf-8'>\n<script>{}</script>\n</head><body></body></html>"
+
+TRANSLATIONS = 'Documentation.addTranslations({"plural_expr": "n > 1"});'
 
 
 def hashes(page):
@@ -41,17 +43,27 @@ def test_the_policy_stands_before_every_script_and_allows_no_other():
     assert "default-src 'none'" in page
 
 
+def test_no_directive_allows_another_host_or_a_way_around_the_hashes():
+    named = {name: given for name, *given in map(str.split, policy.policy("").split("; "))}
+    assert {"base-uri", "form-action"} <= named.keys()  # for these default-src does not hold
+    own = {"style-src": {"'unsafe-inline'"}, "img-src": {"data:"}, "script-src": {*named["script-src"]}}  # see above
+    for name, given in named.items():
+        assert given == ["'none'"] or set(given) <= {"'self'"} | own.get(name, set()), name
+
+
 def test_every_page_of_a_folder_is_sealed(tmp_path):
-    for name in ("index.html", "zh/index.html", "data.json"):
+    names, script = ("index.html", "zh/index.html", "data.json"), tmp_path / "zh" / "translations.js"
+    for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(PAGE.format("a()").encode())
+    script.write_text(TRANSLATIONS)
     policy.seal(tmp_path)
-    sealed = {path.name for path in tmp_path.rglob("*.*") if b"Content-Security-Policy" in path.read_bytes()}
-    assert sealed == {"index.html"}
+    assert [name for name in names if b"Content-Security-Policy" in (tmp_path / name).read_bytes()] == [*names[:2]]
+    assert script.read_text() == policy._without_eval(TRANSLATIONS)
 
 
 def test_a_rule_of_plurals_is_a_program_before_it_is_used():
-    program = policy._without_eval('Documentation.addTranslations({"plural_expr": "n > 1"});')
+    program = policy._without_eval(TRANSLATIONS)
     assert "PLURAL_EXPR: (n) => (n > 1)" in program
     assert program.index("=>") < program.index("addTranslations({")
 

@@ -20,7 +20,7 @@ FIVE, SEVEN = "秦川雄帝宅，函谷壯皇居。", "朝辭白帝彩雲間，�
         ("秦川雄帝宅，函谷壯皇居。秦川雄帝宅。", None),
         ("秦川雄帝宅，函谷壯皇居", None),  # no mark at the end
         ("，，秦川雄帝宅，函谷壯皇居。", None),
-        ("秦川 雄帝宅，函谷壯皇居。", None),
+        ("秦川 帝宅，函谷壯皇居。", None),  # a space is no character of a poem
         (f"{FIVE}\n\n{FIVE}", None),  # two poems
         ("", None),
     ],
