@@ -60,13 +60,10 @@ def browser():
 class Visit:
     """A page in the browser, with what it complained of and whom it asked."""
 
-    def __init__(self, browser, address, width=1280, height=900, scheme="light", bypass_csp=False):
+    def __init__(self, browser, address, width=1280, height=900, scheme="light"):
         self.address = address
         context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            reduced_motion="reduce",
-            bypass_csp=bypass_csp,
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )
         self.page = context.new_page()
         self.complaints, self.strangers = [], []
@@ -82,7 +79,7 @@ class Visit:
     def go(self, name):
         """Open a page and wait until its formulas are set."""
         self.page.goto(self.address + name, wait_until="load")
-        self.page.wait_for_function("!document.querySelector('meta[http-equiv=Refresh]')")
+        self.page.wait_for_selector("meta[http-equiv=Refresh]", state="detached")
         self.page.evaluate("() => window.MathJax?.startup?.promise")
         return self.page
 

@@ -1,30 +1,23 @@
 """The playground as readers meet it: what it shows, what it keeps apart, and what it makes of bad input."""
 
-import functools
 import json
 import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from waiting import until
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def visit(visit):
-    """As ever, but with the policy off: Playwright waits for a condition by evaluating its text."""
-    return functools.partial(visit, bypass_csp=True)
 
 
 PAGE = "book/playground.html"
 MODELS = ("ngram", "rnn", "lstm", "gpt")
 ELEMENT = "document.querySelector('lm-playground')"
 TEXTS = f"{ELEMENT}.tracks.map(track => track.characters.join(''))"
-PAGE_IS_READY = "document.querySelector('lm-playground[data-state]')"
 
 
 def ready(page):
-    page.wait_for_function(PAGE_IS_READY, timeout=90_000)
+    page.wait_for_selector("lm-playground[data-state]", timeout=90_000)
     assert page.get_attribute("lm-playground", "data-state") == "ready"
     return page
 
@@ -56,7 +49,7 @@ def write(page, steps=100):
 def fill(page, text):
     """Give the playground another text and wait until it was read."""
     page.fill("lm-playground textarea", text)
-    page.wait_for_function(f"text => {ELEMENT}.text === text && {ELEMENT}.notes.now === ''", arg=text)
+    until(page, f"text => {ELEMENT}.text === text && {ELEMENT}.notes.now === ''", text)
 
 
 def slide(page, name, value):
@@ -105,7 +98,7 @@ def test_the_same_seed_writes_the_same_and_another_one_something_else(page):
     assert write(page) == first
     page.fill("lm-playground input[name=seed]", "2")
     page.press("lm-playground input[name=seed]", "Tab")
-    page.wait_for_function(f"{ELEMENT}.seed === 2 && {ELEMENT}.notes.now === ''")
+    until(page, f"{ELEMENT}.seed === 2 && {ELEMENT}.notes.now === ''")
     assert not set(page.evaluate(TEXTS)) & set(first)
 
 
@@ -214,7 +207,7 @@ def test_another_stage_of_training_predicts_otherwise(page):
     costs = [cost()]
     for stage in ("gpt-minute", "gpt-untrained"):
         page.locator("select[name=stage]").select_option(stage)
-        page.wait_for_function(f"{ELEMENT}.tracks.at(-1).name === '{stage}' && {ELEMENT}.notes.now === ''")
+        until(page, f"{ELEMENT}.tracks.at(-1).name === '{stage}' && {ELEMENT}.notes.now === ''")
         costs.append(cost())
     assert costs == sorted(costs)
 

@@ -1,6 +1,7 @@
 """The Content-Security-Policy in the browser: pages keep it, and what comes in later does not run."""
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +52,7 @@ def test_the_chinese_search_counts_without_evaluating_text(visit):
 def test_what_is_brought_in_later_does_not_run(visit, attack, directive):
     page = visit("book/glossary.html").page
     page.evaluate(f"() => {{ {VIOLATIONS}; {attack}; }}")
-    page.wait_for_function("window.violations.length")
+    until(page, "window.violations.length")
     assert page.evaluate("[window.violations[0], window.hacked === undefined]") == [directive, True]
 
 
