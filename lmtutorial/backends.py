@@ -37,16 +37,20 @@ def compiled(model: keras.Model, function: Callable) -> Callable:
 
 
 def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
-    """Return for each of `layers`, alike but for their weights, `function(layer, *tensors, **options)`, compiled.
+    """Return for each of `layers` what `function(layer, *tensors, training=…)` returns, compiled.
 
-    The first layer is traced and compiled, once for every combination of shapes and options; the others are calls of
-    the same program with other weights. Inside a function that is `compiled` itself it is traced only.
+    The first layer is traced and compiled, once for every combination of shapes; the others are calls of the same
+    program with other weights. Inside a function that is `compiled` itself it is traced only.
+
+    Args:
+        layers: built, and alike but for the values of their weights.
+        function: of a layer, tensors of any shapes, and whether the layer trains.
     """
     first = layers[0]
 
-    def pure(values, *tensors, **options):
-        with keras.StatelessScope(state_mapping=list(zip(first.variables, values))):
-            return function(first, *tensors, **options)
+    def pure(values, *tensors, training):
+        with keras.StatelessScope(state_mapping=list(zip(first.variables, values, strict=True))):
+            return function(first, *tensors, training=training)
 
     if keras.backend.backend() == "jax":
         import jax
@@ -57,8 +61,8 @@ def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
 
         once = tf.function(pure, jit_compile=True, autograph=False)
 
-    def call(layer, *tensors, **options):
+    def call(layer, *tensors, training):
         values = [keras.ops.convert_to_tensor(variable.value) for variable in layer.variables]
-        return once(values, *tensors, **options)
+        return once(values, *tensors, training=training)
 
     return [partial(call, layer) for layer in layers]

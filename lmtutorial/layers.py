@@ -71,6 +71,14 @@ def attend(query, key, value, mask):
     return ops.reshape(mixed, (B, T, H, d)), ops.reshape(weights, (B, H, T, S))
 
 
+def replace(part: keras.layers.Layer, name: str, layer: keras.layers.Layer) -> None:
+    """Put `layer` in the place of the layer `name` of `part`, which is built."""
+    part._tracker.unlock()  # as Keras' own `Dense.enable_lora` does: a built layer takes no others
+    part._tracker.untrack(getattr(part, name))
+    setattr(part, name, layer)
+    part._tracker.lock()
+
+
 def norm(kind: str, epsilon: float, bias: bool, name: str) -> keras.layers.Layer:
     """Return a new `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019) norm, equations 3.8 and 3.9."""
     if kind == "rms":

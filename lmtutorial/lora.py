@@ -12,6 +12,7 @@ from keras import ops
 
 from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPT
+from lmtutorial.layers import replace
 from lmtutorial.training import Trained, TrainingConfig
 
 ATTENTION, FEED_FORWARD = ("query", "key", "value", "output_layer"), ("gate", "up", "down")
@@ -56,7 +57,7 @@ def adapt(model: GPT, rank: int = 8, alpha: float = 16.0, layers: Sequence[str] 
         layers: names from `ATTENTION` and `FEED_FORWARD`.
 
     Raises:
-        InputError: the model has adapters, or no such layer, or the rank is not at least 1.
+        InputError: the model has adapters, no such layer, or quantised ones; or the rank is not at least 1.
     """
     if rank < 1:
         raise InputError(f"the rank must be at least 1; got {rank}")
@@ -65,20 +66,22 @@ def adapt(model: GPT, rank: int = 8, alpha: float = 16.0, layers: Sequence[str] 
     chosen = [place for place in _places(model) if place[2] in layers]
     if missing := set(layers) - {name for _, _, name in chosen}:
         raise InputError(f"the model has no layers called {', '.join(sorted(missing))}")
+    if not all(isinstance(getattr(part, name), keras.layers.Dense) for _, part, name in chosen):
+        raise InputError("adapters go around dense layers, and this model was quantised; adapt it before that")
     for variable in model.variables:
         variable.trainable = False
     for block, part, name in chosen:
-        _replace(part, name, Adapted(getattr(part, name), rank, alpha, name=f"{block}_{name}_adapter"))
-    _forget_compiled(model)
+        replace(part, name, Adapted(getattr(part, name), rank, alpha, name=f"{block}_{name}_adapter"))
+    model.forget_compiled()
 
 
 def merge(model: GPT) -> None:
     """Add the adapters to the kernels that they correct, and remove them; the logits stay, and all trains again."""
     for part, name in list(_adapted(model)):
-        _replace(part, name, getattr(part, name).merged())
+        replace(part, name, getattr(part, name).merged())
     for variable in model.variables:
         variable.trainable = True
-    _forget_compiled(model)
+    model.forget_compiled()
 
 
 def fine_tune(model: GPT, examples: Sequence[Example], config: TrainingConfig) -> list[float]:
@@ -137,16 +140,3 @@ def _places(model: GPT) -> Iterator[tuple[str, keras.layers.Layer, str]]:
 
 def _adapted(model: GPT) -> Iterator[tuple[keras.layers.Layer, str]]:
     return ((part, name) for _, part, name in _places(model) if isinstance(getattr(part, name), Adapted))
-
-
-def _replace(part: keras.layers.Layer, name: str, layer: keras.layers.Layer) -> None:
-    part._tracker.unlock()  # as Keras' own `Dense.enable_lora` does: a built layer takes no others
-    part._tracker.untrack(getattr(part, name))
-    setattr(part, name, layer)
-    part._tracker.lock()
-
-
-def _forget_compiled(model: GPT) -> None:
-    """Have what was compiled compiled again: it would go on with the weights that there were."""
-    for name in ("_alike", "_last", "_step", "_costs"):
-        model.__dict__.pop(name, None)

@@ -77,6 +77,11 @@ class NeuralLM(keras.Model):
         """Return the state of the sequences `rows`, which may come several times or not at all."""
         return tuple(ops.take(part, ops.convert_to_tensor(rows, dtype="int32"), axis=0) for part in state)
 
+    def forget_compiled(self) -> None:
+        """Have what was compiled compiled again, after a layer was replaced: it would go on with the old weights."""
+        for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)]:
+            del self.__dict__[name]
+
     @cached_property
     def _step(self):
         def step(ids, *state):

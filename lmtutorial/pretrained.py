@@ -24,7 +24,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from lmtutorial.data import WEIGHTS, cache_file
 from lmtutorial.errors import InputError
 from lmtutorial.families import GGUF_LLAMA, GPT2, LLAMA, Family, Row
-from lmtutorial.files import read_bytes, read_text, sha256, write_atomically
+from lmtutorial.files import read_bytes, read_json, read_text, sha256, write_atomically
 from lmtutorial.gpt import GPT, GPTConfig
 from lmtutorial.sources import Package, UnavailableError
 from lmtutorial.tensorfiles import Tensor, read_gguf, read_safetensors, write_safetensors
@@ -266,10 +266,7 @@ def _gguf_tokenizer(path: Path, metadata: Mapping[str, Any], config: GPTConfig) 
 
 
 def _json(path: Path) -> dict:
-    try:
-        fields = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is no JSON ({error})") from None
+    fields = read_json(path)
     if not isinstance(fields, dict):
         raise InputError(f"{path} holds no fields")
     return fields

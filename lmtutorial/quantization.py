@@ -10,7 +10,8 @@ from keras import ops
 
 from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPT
-from lmtutorial.lora import Adapted, _forget_compiled, _replace
+from lmtutorial.layers import replace
+from lmtutorial.lora import Adapted
 
 
 def rounded(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,8 +70,8 @@ def quantize(model: GPT) -> None:
     if not found:
         raise InputError("the model has no dense layers left to quantise")
     for part, name, layer in found:
-        _replace(part, name, Int8Dense(layer, name=layer.name))
-    _forget_compiled(model)
+        replace(part, name, Int8Dense(layer, name=layer.name))
+    model.forget_compiled()
 
 
 def weight_bytes(model: keras.Model) -> int:

@@ -74,3 +74,10 @@ def test_nothing_is_quantised_twice(model):
     quantization.quantize(model)
     with pytest.raises(InputError, match="no dense layers"):
         quantization.quantize(model)
+
+
+def test_a_quantised_model_takes_no_adapters():
+    model = GPT(CONFIG)
+    quantization.quantize(model)
+    with pytest.raises(InputError, match="adapt it before"):
+        lora.adapt(model)

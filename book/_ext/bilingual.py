@@ -29,7 +29,7 @@ def name_other_language(app, pagename, templatename, context, doctree):
     theirs = "en" if is_chinese(app) else "zh-CN"
     way = f"{context['content_root']}{'../' if is_chinese(app) else 'zh/'}{pagename}.html"
     context["other"] = {"href": way, "lang": theirs, "name": NAMES[theirs]}
-    context["site"] = site = app.config.html_baseurl.removesuffix("zh/")
+    context["site"] = site = app.config.html_baseurl.removesuffix("zh/" if is_chinese(app) else "")
     if pagename not in app.env.all_docs:
         return
     for language, folder in (("en", ""), ("zh-CN", "zh/"), ("x-default", "")):
