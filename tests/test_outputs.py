@@ -40,6 +40,13 @@ def test_labels_are_chinese_outlines_and_what_the_table_lacks_stays(drawn):
     assert [path.get("d") for path in outlines].count("") == 1  # the space
 
 
+def test_a_shorter_label_stands_in_the_middle_character_by_character(drawn):
+    _, after = outputs.figure(drawn, SAY).split("<!-- 每字符比特数 -->")
+    places = [float(place) for place in re.findall(r"translate\((\S+) 0\)", after)[: len("每字符比特数")]]
+    assert places[0] > 0
+    assert places == pytest.approx([places[0] + outputs.EM * n for n in range(len(places))])
+
+
 def test_what_other_labels_use_is_kept(drawn):
     chinese = outputs.figure(drawn, SAY)
     names = set(re.findall(r'<path id="(\S+?)"', chinese))
