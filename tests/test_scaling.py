@@ -42,14 +42,15 @@ def test_intervals_hold_the_truth_and_shrink_with_the_noise():
 
 
 def test_what_is_drawn_again_can_be_fitted(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(scaling, "fit", lambda *points: drawn.append(np.stack(points)))
+    fitted = []
+    monkeypatch.setattr(scaling, "fit", lambda *points: fitted.append(np.stack(points)))
     few = np.array([[1e4, 1e4, 1e5, 1e5, 1e6, 1e6], [1e5, 1e6, 1e5, 1e6, 1e7, 1e5], range(6)])
     scaling.bootstrap(*few, resamples=50)
-    assert len(drawn) == 50
+    given, *drawn = fitted
+    assert (given == few).all() and len(drawn) == 50
     for points in drawn:
         assert len(np.unique(points, axis=1)[0]) >= 5
-        assert all(len(np.unique(values)) > 1 for values in points[:2])
+        assert all(len(np.unique(values)) > 2 for values in points[:2])
 
 
 def test_the_best_split_is_the_best():
