@@ -1,81 +1,103 @@
-"""The book as a PDF, one for each language: all staged pages as one, printed by Chromium.
+"""The book as a PDF, one for each language: the articles of the built pages as one page, printed by Chromium.
 
 `make pdf` builds the site first. Links within the book stay links, solutions are unfolded, and long lines of code are
 wrapped.
 """
 
 import re
-import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urldefrag, urljoin
 
-from lmtutorial import browser, outputs, site
+from bs4 import BeautifulSoup
+
+from lmtutorial import browser, editions, outputs, site
 from lmtutorial.errors import InputError
 
+NAME = "book/all.html"  # as deep in the site as every page, so that images and scripts are found
 FONT = """@font-face { font-family: Han; src: url(han.otf); }
 :root { --pst-font-family-base-system: sans-serif, Han; --pst-font-family-monospace-system: monospace, Han; }"""
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 MATHEMATICS = "() => window.MathJax.startup.promise.then(() => true)"
 MARGINS = {"top": "15mm", "bottom": "15mm", "left": "12mm", "right": "12mm"}
+SCALE = 0.8
+WIDTH = round((210 - 2 * 12) / 25.4 * 96 / SCALE)  # pixels between the margins of A4
+CLIPPED = """() => [...document.querySelectorAll('article pre')]
+  .filter((code) => code.scrollWidth > code.clientWidth + 1).map((code) => code.textContent.slice(0, 60))"""
 
 
 def build(root: Path) -> int:
-    """Write `_build/pdf/en.pdf` and `zh.pdf` from the stages; return the exit code.
+    """Write `_build/pdf/en.pdf` and `zh.pdf` from the site; return the exit code.
 
     Raises:
-        InputError: nothing is staged, or there is no Chromium.
+        InputError: there is no site, or no Chromium.
     """
-    stages = sorted(path.parent for path in (root / "_build" / "stage").glob("*/_toc.yml"))
-    if not stages:
-        raise InputError("nothing is staged; run `make book` first")
+    built = root / "_build" / "site"
+    if not built.is_dir():
+        raise InputError("there is no site; run `make book` first")
     chromium = browser.chromium()
     if not chromium:
         raise InputError("the PDF is printed by Chromium, which is not installed")
-    for stage in stages:
-        folder, file = root / "_build" / "pdf" / stage.name, root / "_build" / "pdf" / f"{stage.name}.pdf"
-        if not _one_page(stage, folder):
-            return 1
-        _print(folder / "_build" / "singlehtml", file, chromium)
+    failed = 0
+    for language in editions.languages(root):
+        file, below = root / "_build" / "pdf" / f"{language}.pdf", "" if language == "en" else f"{language}/"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pages = [(built / f"{below}{name}.html").read_text("utf-8") for name in site.pages(root)]
+        clipped = _print(built, below + NAME, one_page(pages), file, chromium)
         print(f"Wrote {file}")
-    return 0
+        if clipped:
+            print(f"{file}: code is cut off at the edge:", *clipped, sep="\n  ", file=sys.stderr)
+            failed = 1
+    return failed
 
 
-def _one_page(stage: Path, folder: Path) -> bool:
-    """Build all pages of a stage as one, `book.html`; say whether that succeeded."""
-    log, to = folder.with_suffix(".log"), folder.absolute()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if not site.jupyter_book(stage, log, "--builder", "singlehtml", "-n", "--path-output", to):
-        print(f"Jupyter Book failed; its output is in {log}.", file=sys.stderr)
-        return False
-    built = folder / "_build" / "singlehtml"
-    shutil.copy(outputs.font_file(), built / "han.otf")  # the machine may have no Chinese font
-    text = (built / "book" / "index.html").read_text("utf-8")
-    (built / "book.html").write_text(_at_home(text), "utf-8")
-    return True
+def one_page(pages: list[str]) -> str:
+    """Return the articles of `pages` on one, in the frame of the first.
+
+    Ids get their page's number, so that none occurs twice. Links to one of the pages lead to its place in the one,
+    other relative links to the site.
+    """
+    soups = [BeautifulSoup(page, "html.parser") for page in pages]
+    addresses = [soup.find("link", rel="canonical")["href"] for soup in soups]
+    prefixes = {address: f"p{number}" for number, address in enumerate(addresses)}
+    articles = [soup.find("article") for soup in soups]
+    for article, address in zip(articles, addresses):
+        for element in article.find_all(id=True):
+            element["id"] = f"{prefixes[address]}-{element['id']}"
+        for link in article.find_all(href=True):
+            place, fragment = urldefrag(urljoin(address, link["href"]))
+            if place in prefixes:
+                link["href"] = "#" + "-".join(filter(None, [prefixes[place], fragment]))
+            elif link.name == "a":
+                link["href"] = urljoin(address, link["href"])
+        article["id"] = prefixes[address]
+    frame = soups[0]
+    for policy in frame.find_all("meta", {"http-equiv": "Content-Security-Policy"}):
+        policy.decompose()  # it knows the first page's scripts only
+    articles[0].insert_after(*articles[1:])
+    return str(frame)
 
 
-def _at_home(text: str) -> str:
-    """Return the page with what it refers to in the top folder; links to other pages lead to their places in it."""
-    places = re.sub(r'href="(?:\./|\.\./)*(?:book|notebooks)/\w+\.html#([^"]+)"', r'href="#\1"', text)
-    pages = re.sub(r'href="(?:\./|\.\./)*((?:book|notebooks)/\w+)\.html"', r'href="#document-\1"', places)
-    return re.sub(r'((?:href|src)=")(?:\.\./)+_static/', r"\1_static/", pages)
-
-
-def _print(folder: Path, file: Path, chromium: str) -> None:
-    """Print `book.html` of a folder."""
+def _print(folder: Path, name: str, text: str, file: Path, chromium: str) -> list[str]:
+    """Print the page `text` as if it stood in `folder` as `name`; return the beginnings of code that is cut off."""
     from playwright.sync_api import sync_playwright
 
     with browser.served(folder) as address, sync_playwright() as playwright:
         program = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = program.new_page()
+        page = program.new_page(viewport={"width": WIDTH, "height": 1200})
         page.set_default_timeout(600_000)
-        page.goto(f"{address}book.html")
+        page.route(re.compile("/all.html$"), lambda route: route.fulfill(body=text, content_type="text/html"))
+        page.route(re.compile("/han.otf$"), lambda route: route.fulfill(path=outputs.font_file()))
+        page.goto(address + name)
         page.wait_for_function(MATHEMATICS)
         page.evaluate(UNFOLD)
-        page.add_style_tag(content=FONT)
+        page.add_style_tag(content=FONT)  # the machine may have no Chinese font
         page.evaluate("document.fonts.ready.then(() => true)")
-        page.pdf(path=file, format="A4", margin=MARGINS, scale=0.8, outline=True, tagged=True)
+        page.emulate_media(media="print")
+        clipped = page.evaluate(CLIPPED)
+        page.pdf(path=file, format="A4", margin=MARGINS, scale=SCALE, outline=True, tagged=True)
         program.close()
+    return clipped
 
 
 if __name__ == "__main__":

@@ -61,9 +61,13 @@ def build(root: Path, profile: str = "laptop") -> int:
 
 def chapters(root: Path) -> list[str]:
     """Return the names of the chapters in the table of contents, in its order."""
+    return [file.removeprefix("notebooks/") for file in pages(root) if file.startswith("notebooks/")]
+
+
+def pages(root: Path) -> list[str]:
+    """Return the paths of all pages in the table of contents, without their suffix, in its order."""
     contents = read_yaml(root / "book" / "_toc.yml")
-    files = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
-    return [file.removeprefix("notebooks/") for file in files if file.startswith("notebooks/")]
+    return [contents["root"], *(entry["file"] for part in contents["parts"] for entry in part["chapters"])]
 
 
 def _write_stage(files: dict[str, bytes], stage: Path) -> str:
@@ -98,7 +102,7 @@ def _build_stage(stage: Path) -> bool:
     if unfinished.exists():  # the state of a build that failed or was interrupted forgets warnings: start afresh
         shutil.rmtree(stage / "_build", ignore_errors=True)
     unfinished.touch()
-    if jupyter_book(stage, log, "-W", "-n", "--keep-going"):
+    if _jupyter_book(stage, log, "-W", "-n", "--keep-going"):
         unfinished.unlink()
         return True
     said = log.read_text("utf-8", "replace").splitlines()
@@ -107,7 +111,7 @@ def _build_stage(stage: Path) -> bool:
     return False
 
 
-def jupyter_book(stage: Path, log: Path, *options: str | Path) -> bool:
+def _jupyter_book(stage: Path, log: Path, *options: str) -> bool:
     """Run Jupyter Book in the folder `stage`, its output going to `log`; say whether it succeeded."""
     program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     with open(log, "wb") as file:

@@ -1,4 +1,4 @@
-"""Both editions as PDF: links that lead somewhere, and what raw HTML refers to."""
+"""Both editions as PDF: every link leads to its own place, and no code is cut off."""
 
 import re
 import shutil
@@ -9,16 +9,19 @@ from mini import write_book, write_chinese_edition
 from lmtutorial import pdf, site
 from lmtutorial.errors import InputError
 
+PAGE = """<html><head><meta content="script-src 'self'" http-equiv="Content-Security-Policy"/>
+<link href="https://example.org/book/{name}.html" rel="canonical"/></head>
+<body><article>{article}</article></body></html>"""
 
-def test_without_a_staged_book_there_is_nothing_to_print(tmp_path):
-    with pytest.raises(InputError, match="nothing is staged; run `make book` first"):
+
+def test_without_a_site_there_is_nothing_to_print(tmp_path):
+    with pytest.raises(InputError, match="there is no site; run `make book` first"):
         pdf.build(tmp_path)
 
 
 def test_without_chromium_there_is_no_pdf(tmp_path, monkeypatch):
-    (tmp_path / "_build" / "stage" / "en").mkdir(parents=True)
-    (tmp_path / "_build" / "stage" / "en" / "_toc.yml").touch()
-    monkeypatch.setattr(pdf.shutil, "which", lambda _: None)
+    (tmp_path / "_build" / "site").mkdir(parents=True)
+    monkeypatch.setattr(pdf.browser, "chromium", lambda: None)
     with pytest.raises(InputError, match="Chromium, which is not installed"):
         pdf.build(tmp_path)
 
@@ -26,16 +29,21 @@ def test_without_chromium_there_is_no_pdf(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("written", "printed"),
     [
-        ('<a href="../book/index.html#states-a-1">', '<a href="#states-a-1">'),
-        ('<a href="book/index.html#claim-a">', '<a href="#claim-a">'),
-        ('<a href="./../book/index.html">', '<a href="#document-book/index">'),
-        ('<a href="../notebooks/one.html">', '<a href="#document-notebooks/one">'),
-        ('<script src="../_static/a.mjs">', '<script src="_static/a.mjs">'),
-        ('<a href="https://example.org/book/one.html">', '<a href="https://example.org/book/one.html">'),
+        ("#exercises", "#p0-exercises"),
+        ("../book/index.html#exercises", "#p1-exercises"),
+        ("./../book/index.html", "#p1"),
+        ("one.html", "#p0"),
+        ("../_downloads/records.json", "https://example.org/book/_downloads/records.json"),
+        ("https://example.com/book/one.html", "https://example.com/book/one.html"),
     ],
 )
-def test_raw_html_is_at_home_on_the_one_page(written, printed):
-    assert pdf._at_home(written) == printed
+def test_links_lead_to_the_place_on_the_one_page(written, printed):
+    first = PAGE.format(name="notebooks/one", article=f'<h1 id="exercises">1</h1><a href="{written}">a</a>')
+    second = PAGE.format(name="book/index", article='<h1 id="exercises">2</h1>')
+    page = pdf.one_page([first, second])
+    assert f'<a href="{printed}">' in page
+    assert re.findall('id="([^"]*)"', page) == ["p0", "p0-exercises", "p1", "p1-exercises"]
+    assert "Content-Security-Policy" not in page
 
 
 @pytest.mark.browser
@@ -48,7 +56,7 @@ def test_both_editions_are_printed_with_links_that_lead_somewhere(tmp_path):
     for language in ("en", "zh"):
         printed = (tmp_path / "_build" / "pdf" / f"{language}.pdf").read_bytes()
         targets = set(re.findall(rb"/Dest /(\S+)", printed))
-        named = set(re.findall(rb"^(?:<<)?/(document\S+) \[", printed, re.M))
+        named = set(re.findall(rb"^(?:<<)?/(p\d\S*) \[", printed, re.M))
         assert targets
         assert targets <= named
         assert b"127.0.0.1" not in printed

@@ -47,7 +47,8 @@ def test_what_is_drawn_again_can_be_fitted(monkeypatch):
     few = np.array([[1e4, 1e4, 1e5, 1e5, 1e6, 1e6], [1e5, 1e6, 1e5, 1e6, 1e7, 1e5], range(6)])
     scaling.bootstrap(*few, resamples=50)
     given, *drawn = fitted
-    assert (given == few).all() and len(drawn) == 50
+    assert (given == few).all()
+    assert len(drawn) == 50
     for points in drawn:
         assert len(np.unique(points, axis=1)[0]) >= 5
         assert all(len(np.unique(values)) > 2 for values in points[:2])
