@@ -18,7 +18,7 @@ NAME = "book/all.html"  # as deep in the site as every page, so that images and 
 FONT = """@font-face { font-family: Han; src: url(han.otf); }
 :root { --pst-font-family-base-system: sans-serif, Han; --pst-font-family-monospace-system: monospace, Han; }"""
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
-MATHEMATICS = "() => window.MathJax.startup.promise.then(() => true)"
+MATHEMATICS = "() => !window.MathJax || window.MathJax.startup.promise.then(() => true)"
 MARGINS = {"top": "15mm", "bottom": "15mm", "left": "12mm", "right": "12mm"}
 SCALE = 0.8
 WIDTH = round((210 - 2 * 12) / 25.4 * 96 / SCALE)  # pixels between the margins of A4
@@ -72,6 +72,11 @@ def one_page(pages: list[str]) -> str:
                 link["href"] = urljoin(address, link["href"])
         article["id"] = prefixes[address]
     frame = soups[0]
+    there = {script.get("src") for script in frame.head.find_all("script")}
+    for script in [script for soup in soups[1:] for script in soup.head.find_all("script", src=True)]:
+        if script["src"] not in there:  # such as MathJax, which only pages with mathematics load
+            frame.head.append(script)
+            there.add(script["src"])
     for policy in frame.find_all("meta", {"http-equiv": "Content-Security-Policy"}):
         policy.decompose()  # it knows the first page's scripts only
     articles[0].insert_after(*articles[1:])

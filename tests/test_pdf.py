@@ -46,6 +46,12 @@ def test_links_lead_to_the_place_on_the_one_page(written, printed):
     assert "Content-Security-Policy" not in page
 
 
+def test_scripts_of_all_pages_are_loaded_once():
+    first, second = (PAGE.format(name=name, article="") for name in ("one", "two"))
+    with_script = second.replace("</head>", '<script src="../_static/mathjax.js"></script></head>')
+    assert pdf.one_page([first, with_script, with_script]).count('<script src="../_static/mathjax.js"></script>') == 1
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium: apt install chromium")
 def test_both_editions_are_printed_with_links_that_lead_somewhere(tmp_path):
