@@ -4,6 +4,7 @@ Bad input ends with one line on standard error and exit code 2.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -16,7 +17,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who read the output, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except InputError as error:
         print(f"lmtutorial: {error}", file=sys.stderr)
         return 2

@@ -153,6 +153,15 @@ def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(tmp_p
     assert done.stderr == "lmtutorial: building the book needs yaml; install lmtutorial[book]\n"
 
 
+def test_a_reader_that_has_read_enough_ends_the_command_quietly():
+    code = "import sys; from lmtutorial.cli import main; sys.exit(main(['data', 'list']))"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as command:
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 141
+
+
 def test_data_list_names_every_text(capsys):
     main(["data", "list"])
     out = capsys.readouterr().out
