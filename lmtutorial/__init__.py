@@ -9,9 +9,9 @@ ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``
                         ``verse``: texts, ids, counts, test sets; no Keras
 models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
                         ``families`` · ``costs``: ``keras.ops`` only
-using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``callbacks`` ·
-                        ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora`` · ``quantization``:
-                        one protocol, ``score(ids) -> nats``, joins them
+using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``distributed`` ·
+                        ``callbacks`` · ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora`` ·
+                        ``quantization``: one protocol, ``score(ids) -> nats``, joins them
 the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
                         ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
                         ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``typography`` · ``i18n`` ·

@@ -42,6 +42,8 @@ def data_path(options) -> None:
 
 
 def train(options) -> None:
+    distributed = neural("distributed")
+    distributed.join()
     presets = neural("presets")
     preset = presets.find(options.preset)
     if options.data:
@@ -49,7 +51,8 @@ def train(options) -> None:
     changes = {"seed": options.seed} | ({} if options.steps is None else {"steps": options.steps})
     folder = options.out or Path("runs", options.preset)
     presets.run(preset, folder, **changes)
-    print(f"{folder}: trained; see `lmtutorial eval --model {folder} --data {preset.corpus}`")
+    if distributed.is_first():
+        print(f"{folder}: trained; see `lmtutorial eval --model {folder} --data {preset.corpus}`")
 
 
 def evaluate(options) -> None:
@@ -138,7 +141,9 @@ def neural(module: str, large: bool = False):
         try:
             with _lean():
                 imported = importlib.import_module(f"lmtutorial.{module}")
-                importlib.import_module("keras").ops.ones(1)  # TensorFlow looks for a GPU, and says so if there is none
+                keras = importlib.import_module("keras")
+                if keras.backend.backend() == "tensorflow":
+                    keras.ops.ones(1)  # TensorFlow looks for a GPU, and says so if there is none
             return imported
         except ModuleNotFoundError as error:
             raise InputError(f"neural models need {error.name}; install lmtutorial[tensorflow]") from None

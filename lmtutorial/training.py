@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lmtutorial import checkpoints
+from lmtutorial import checkpoints, distributed
 from lmtutorial.callbacks import Checkpoint, Progress
 from lmtutorial.errors import InputError
 from lmtutorial.neural import NeuralLM
@@ -250,12 +250,15 @@ def train(
     with _precision(config.precision):
         trained = Trained(checkpoints.build(model_config), config)
     tokens_per_char = len(validation) / max(len(tokenizer.decode(validation)), 1)
-    watchers = [Progress(config.steps, config.batch * config.context, tokens_per_char), *callbacks]
-    log = []
+    watchers, log = [*callbacks], []
+    if distributed.is_first():
+        watchers.insert(0, Progress(config.steps, config.batch * config.context, tokens_per_char))
     if folder:
-        note = _note(trained.model, config, ids, tokenizer)
-        watchers.append(Checkpoint(folder, note, tokenizer))
-        log = watchers[-1].resume(trained)
+        keeper = Checkpoint(folder, _note(trained.model, config, ids, tokenizer), tokenizer)
+        log = keeper.resume(trained)
+        distributed.agree("the steps that are done", log[-1]["step"] if log else 0)
+        if distributed.is_first():
+            watchers.append(keeper)
     if config.patience:
         watchers.append(_Waiting(config.patience, log))
     watchers = keras.callbacks.CallbackList(watchers, model=trained)
@@ -292,7 +295,8 @@ def _step(trained: Trained, windows: Windows, watchers: keras.callbacks.Callback
     if windows.forgets(step):
         trained.forget()
     parts = zip(*(np.split(ids, windows.config.accumulate) for ids in windows[step]))
-    loss = _finite(np.mean([trained.train_on_batch(*part) for part in parts]), f"at step {step + 1}")
+    losses = [trained.train_on_batch(*map(distributed.share, part)) for part in parts]
+    loss = _finite(np.mean(losses), f"at step {step + 1}")
     watchers.on_train_batch_end(step, {"loss": loss})
     return loss
 

@@ -46,11 +46,11 @@ def start_python(code, *arguments, env=None):
 
 @pytest.fixture
 def run_python():
-    """Run code in several Pythons, all at once, for their (output, errors, exit code); none outlives the test."""
+    """Run code in a Python for each environment, at once, for (output, errors, exit code); none outlives the test."""
 
-    def run(code, *arguments, times=1, env=None):
+    def run(code, *arguments, envs=({},)):
         with contextlib.ExitStack() as stack:
-            processes = [stack.enter_context(start_python(code, *arguments, env=env)) for _ in range(times)]
+            processes = [stack.enter_context(start_python(code, *arguments, env=env)) for env in envs]
             for process in processes:
                 stack.callback(process.kill)
             return [(*process.communicate(timeout=1200), process.returncode) for process in processes]

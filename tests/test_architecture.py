@@ -31,6 +31,7 @@ FLOORS = [
         "compression",
         "checkpoints",
         "callbacks",
+        "distributed",
         "training",
         "presets",
         "generation",

@@ -34,7 +34,7 @@ def test_jax_reads_the_weights_and_gives_the_same_logits_and_costs(run_python, t
     )
     np.save(tmp_path / "ids.npy", IDS)
     folders = [tmp_path / name for name in CONFIGS]
-    ((_, errors, exit_code),) = run_python(code, tmp_path / "ids.npy", *folders, env={"KERAS_BACKEND": "jax"})
+    ((_, errors, exit_code),) = run_python(code, tmp_path / "ids.npy", *folders, envs=[{"KERAS_BACKEND": "jax"}])
     assert exit_code == 0, errors
     for name, model in models.items():
         found = np.load(tmp_path / name / "found.npz")
@@ -61,5 +61,5 @@ def test_what_is_marked_so_holds_on_jax(run_python):
     code = ON_JAX + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     modules = ("backends", "recurrences", "rnn", "layers", "gpt", "training", "generation", "pretrained", "lora")
     names = [f"tests/test_{module}.py" for module in modules]
-    ((output, errors, exit_code),) = run_python(code, "-m", "jax", *names, env={"KERAS_BACKEND": "jax"})
+    ((output, errors, exit_code),) = run_python(code, "-m", "jax", *names, envs=[{"KERAS_BACKEND": "jax"}])
     assert exit_code == 0, output + errors

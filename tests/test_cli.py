@@ -366,7 +366,7 @@ def test_what_keras_does_not_need_is_not_imported_but_can_be(run_python):
         "print(*sorted(names & sys.modules.keys())); import pandas, matplotlib"
     )
     for backend, imported in (("tensorflow", ""), ("jax", "jax")):
-        ((output, errors, exit_code),) = run_python("import sys; " + code, env={"KERAS_BACKEND": backend})
+        ((output, errors, exit_code),) = run_python("import sys; " + code, envs=[{"KERAS_BACKEND": backend}])
         assert (output.strip(), exit_code) == (imported, 0), errors
 
 

@@ -181,7 +181,7 @@ url, known = sys.argv[1:]
 data.REGISTRY["tiny"] = data.Dataset("", "", known, lambda t: (t, "", ""), (Download((url,), known),))
 print(data.load("tiny").sha256)
 """
-    results = run_python(code, f"{site.url}/tiny", HASH, times=2)
+    results = run_python(code, f"{site.url}/tiny", HASH, envs=[{}, {}])
     assert [(output, status) for output, _, status in results] == [(f"{HASH}\n", 0)] * 2
     assert len(site.asked) == 2
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == {"tiny.txt": CONTENT}

@@ -87,7 +87,7 @@ for i in range(30):
     content = Path(sys.argv[1]).read_bytes()
     assert len(content) == 300_000 and len(set(content)) == 1, "a part was seen"
 """
-    results = run_python(code, tmp_path / "file", times=2)
+    results = run_python(code, tmp_path / "file", envs=[{}, {}])
     assert [(errors, status) for _, errors, status in results] == [("", 0)] * 2
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
