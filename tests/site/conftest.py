@@ -12,7 +12,19 @@ from lmtutorial import site
 from lmtutorial.browser import Quiet, chromium, served
 
 CHROMIUM = chromium()
+DESKTOP = {"width": 1280, "height": 900}
+HERE = Path(__file__).parent
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def pytest_collection_modifyitems(items):
+    """Put the tests of a page next to each other, so that it is opened once for all of them."""
+
+    def page(item):
+        ours = item.path.parent == HERE and hasattr(item, "callspec")
+        return str(item.callspec.params.get("name", "")) if ours else ""
+
+    items.sort(key=page)
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +72,9 @@ def browser():
 class Visit:
     """A page in the browser, with what it complained of and whom it asked."""
 
-    def __init__(self, browser, address, width=1280, height=900, scheme="light"):
+    def __init__(self, browser, address, size=DESKTOP):
         self.address = address
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
-        )
+        context = browser.new_context(viewport=size, reduced_motion="reduce")
         self.page = context.new_page()
         self.complaints, self.strangers = [], []
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
@@ -89,14 +99,33 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, address):
-    """Open a page of the site: `visit(name, width=…, scheme=…)`; closed at the end of the test."""
+    """Open a page of the site: `visit(name, size)`; closed at the end of the test."""
     opened = []
 
-    def go(name, **look):
-        opened.append(Visit(browser, address, **look))
+    def go(name, size=DESKTOP):
+        opened.append(Visit(browser, address, size))
         opened[-1].go(name)
         return opened[-1]
 
     yield go
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def last_opened():
+    """The page that was opened last, by name."""
+    return {}
+
+
+@pytest.fixture
+def shared(name, last_opened, browser, address):
+    """The page `name` on a bright desktop, opened for all tests that only look at it."""
+    if name not in last_opened:
+        for other in list(last_opened):
+            last_opened.pop(other).close()
+        last_opened[name] = Visit(browser, address)
+        last_opened[name].go(name)
+    yield last_opened[name]
+    last_opened[name].page.set_viewport_size(DESKTOP)
+    last_opened[name].page.emulate_media(color_scheme="light")

@@ -308,7 +308,8 @@ def test_of_a_very_long_text_the_end_is_read(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [PAGE, "book/tang.html"])
 def test_axe_finds_nothing_with_all_panels_open(visit, name, scheme):
-    page = ready(visit(name, scheme=scheme).page)
+    page = ready(visit(name).page)
+    page.emulate_media(color_scheme=scheme)
     for summary in page.locator("lm-playground summary").all():
         summary.click()
     page.locator("lm-playground .buttons button").first.click()
@@ -319,7 +320,7 @@ def test_axe_finds_nothing_with_all_panels_open(visit, name, scheme):
 
 @pytest.mark.parametrize("name", [PAGE, "book/tang.html"])
 def test_it_fits_a_narrow_phone_with_all_panels_open(visit, name):
-    page = ready(visit(name, width=360, height=740).page)
+    page = ready(visit(name, {"width": 360, "height": 740}).page)
     for summary in page.locator("lm-playground summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
