@@ -1,7 +1,7 @@
 """The book as a PDF, one for each language: the articles of the built pages as one page, printed by Chromium.
 
-`make pdf` builds the site first. Links within the book stay links, solutions are unfolded, and long lines of code are
-wrapped.
+`make pdf` builds the site first. Links within the book stay links, solutions are unfolded, long lines of code
+are wrapped, and wide formulas shrink.
 """
 
 import re
@@ -15,15 +15,23 @@ from lmtutorial import browser, editions, outputs, site
 from lmtutorial.errors import InputError
 
 NAME = "book/all.html"  # as deep in the site as every page, so that images and scripts are found
-FONT = """@font-face { font-family: Han; src: url(han.otf); }
-:root { --pst-font-family-base-system: sans-serif, Han; --pst-font-family-monospace-system: monospace, Han; }"""
+STYLE = """@font-face { font-family: Han; src: url(han.otf); }
+:root { --pst-font-family-base-system: sans-serif, Han; --pst-font-family-monospace-system: monospace, Han; }
+#jb-print-docs-body { display: none !important; }
+.bd-article { break-before: page; }
+.bd-article h1 { display: block !important; }"""
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 MATHEMATICS = "() => !window.MathJax || window.MathJax.startup.promise.then(() => true)"
+FIT = """() => document.querySelectorAll('article div.math mjx-container').forEach((formula) => {
+  const ratio = (0.93 * formula.parentElement.clientWidth) / formula.scrollWidth;
+  if (ratio < 1) formula.style.fontSize = `${ratio * parseFloat(getComputedStyle(formula).fontSize)}px`;
+})"""
 MARGINS = {"top": "15mm", "bottom": "15mm", "left": "12mm", "right": "12mm"}
 SCALE = 0.8
 WIDTH = round((210 - 2 * 12) / 25.4 * 96 / SCALE)  # pixels between the margins of A4
-CLIPPED = """() => [...document.querySelectorAll('article pre')]
-  .filter((code) => code.scrollWidth > code.clientWidth + 1).map((code) => code.textContent.slice(0, 60))"""
+CLIPPED = """() => [...document.querySelectorAll('article :is(pre, table, img, mjx-container)')]
+  .filter((one) => one.getBoundingClientRect().right > one.closest('article').getBoundingClientRect().right + 1)
+  .map((one) => `${one.tagName.toLowerCase()} ${one.textContent.trim().slice(0, 60)}`)"""
 
 
 def build(root: Path) -> int:
@@ -46,7 +54,7 @@ def build(root: Path) -> int:
         clipped = _print(built, below + NAME, one_page(pages), file, chromium)
         print(f"Wrote {file}")
         if clipped:
-            print(f"{file}: code is cut off at the edge:", *clipped, sep="\n  ", file=sys.stderr)
+            print(f"{file}: cut off at the edge:", *clipped, sep="\n  ", file=sys.stderr)
             failed = 1
     return failed
 
@@ -79,12 +87,13 @@ def one_page(pages: list[str]) -> str:
             there.add(script["src"])
     for policy in frame.find_all("meta", {"http-equiv": "Content-Security-Policy"}):
         policy.decompose()  # it knows the first page's scripts only
+    frame.title.string = frame.title.string.rpartition(" — ")[2]
     articles[0].insert_after(*articles[1:])
     return str(frame)
 
 
 def _print(folder: Path, name: str, text: str, file: Path, chromium: str) -> list[str]:
-    """Print the page `text` as if it stood in `folder` as `name`; return the beginnings of code that is cut off."""
+    """Print the page `text` as if it stood in `folder` as `name`; return what is cut off at the edge."""
     from playwright.sync_api import sync_playwright
 
     with browser.served(folder) as address, sync_playwright() as playwright:
@@ -96,9 +105,10 @@ def _print(folder: Path, name: str, text: str, file: Path, chromium: str) -> lis
         page.goto(address + name)
         page.wait_for_function(MATHEMATICS)
         page.evaluate(UNFOLD)
-        page.add_style_tag(content=FONT)  # the machine may have no Chinese font
+        page.add_style_tag(content=STYLE)  # the machine may have no Chinese font
         page.evaluate("document.fonts.ready.then(() => true)")
         page.emulate_media(media="print")
+        page.evaluate(FIT)
         clipped = page.evaluate(CLIPPED)
         page.pdf(path=file, format="A4", margin=MARGINS, scale=SCALE, outline=True, tagged=True)
         program.close()

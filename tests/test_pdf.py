@@ -1,15 +1,15 @@
 """Both editions as PDF: every link leads to its own place, and no code is cut off."""
 
 import re
-import shutil
 
 import pytest
 from mini import write_book, write_chinese_edition
 
-from lmtutorial import pdf, site
+from lmtutorial import browser, pdf, site
 from lmtutorial.errors import InputError
 
-PAGE = """<html><head><meta content="script-src 'self'" http-equiv="Content-Security-Policy"/>
+PAGE = """<html><head><title>A page — A book</title>
+<meta content="script-src 'self'" http-equiv="Content-Security-Policy"/>
 <link href="https://example.org/book/{name}.html" rel="canonical"/></head>
 <body><article>{article}</article></body></html>"""
 
@@ -44,6 +44,7 @@ def test_links_lead_to_the_place_on_the_one_page(written, printed):
     assert f'<a href="{printed}">' in page
     assert re.findall('id="([^"]*)"', page) == ["p0", "p0-exercises", "p1", "p1-exercises"]
     assert "Content-Security-Policy" not in page
+    assert "<title>A book</title>" in page
 
 
 def test_scripts_of_all_pages_are_loaded_once():
@@ -53,7 +54,7 @@ def test_scripts_of_all_pages_are_loaded_once():
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium: apt install chromium")
+@pytest.mark.skipif(not browser.chromium(), reason="no Chromium: apt install chromium")
 def test_both_editions_are_printed_with_links_that_lead_somewhere(tmp_path):
     write_book(tmp_path)
     write_chinese_edition(tmp_path)
@@ -66,3 +67,18 @@ def test_both_editions_are_printed_with_links_that_lead_somewhere(tmp_path):
         assert targets
         assert targets <= named
         assert b"127.0.0.1" not in printed
+        assert "Chapter two" in outline(printed)
+        assert ("第一章" in outline(printed)) == (language == "zh")
+
+
+def outline(printed):
+    """Return the titles of a PDF's outline: headings that are shown."""
+    titles = re.findall(rb"/Title (?:\((.*?)\)|<FEFF([0-9A-F]*)>)", printed)
+    return [text.decode() if text else bytes.fromhex(code.decode()).decode("utf-16-be") for text, code in titles]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not browser.chromium(), reason="no Chromium: apt install chromium")
+def test_what_is_cut_off_at_the_edge_is_reported(tmp_path):
+    page = "<article><pre style='width: 5000px'>too wide</pre><pre>narrow</pre></article>"
+    assert pdf._print(tmp_path, pdf.NAME, page, tmp_path / "a.pdf", browser.chromium()) == ["pre too wide"]
