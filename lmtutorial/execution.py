@@ -146,9 +146,11 @@ def run_notebook(source: Path, target: Path, values: dict[str, Any], log: Path |
 
 def _failure(chapter: str, partial: Path) -> str:
     """Say which cell failed and how, from the partly executed notebook."""
-    if not partial.exists():
-        return f"{chapter}: it did not start; see the lines above"
-    for cell in read(partial).cells:
+    try:
+        cells = read(partial).cells
+    except InputError:
+        return f"{chapter}: it did not start, or could not be written; see the lines above"
+    for cell in cells:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 trace = "\n".join(output.traceback)
@@ -173,6 +175,9 @@ def _papermill(source: str, target: str, values: str, progress: str) -> int:
         )
     except papermill.PapermillExecutionError:
         return 1
+    except OSError as error:  # such as a full disk
+        print(f"\n{target}: {error.strerror or error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -88,6 +88,20 @@ def test_a_failing_cell_is_named_with_its_traceback_and_the_old_copy_stays(book)
     assert done.read_bytes() == before
 
 
+def test_a_disk_that_is_full_is_named_and_what_was_cut_off_is_no_riddle(book, tmp_path, monkeypatch, capsys):
+    import papermill
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", full)
+    monkeypatch.setattr(execution, "_end_with_parent", lambda: None)
+    assert execution._papermill("one.ipynb", "partial.ipynb", "{}", "") == 2
+    assert capsys.readouterr().err == "\npartial.ipynb: No space left on device\n"
+    (tmp_path / "partial.ipynb").write_text('{"cells": [')
+    assert "could not be written; see the lines above" in execution._failure("one", tmp_path / "partial.ipynb")
+
+
 def test_a_syntax_error_is_named_like_any_other_failure(book):
     write_chapter(book, "one", "print(")
     with pytest.raises(ChapterError, match="cell 'code' failed"):
