@@ -13,7 +13,7 @@ COLAB ?= $(wildcard $(CURDIR)/../shared/data/colab-constraints-*.txt)
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book pdf test lint fuzz sweep playground claims i18n site-check links colab serve lock clean
+.PHONY: help env book pdf test lint fuzz faults sweep playground claims i18n site-check links colab serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 book: env ## execute the chapters that changed and build the site in _build/site
 	@$(BIN)/lmtutorial book --profile $(PROFILE)
 
-test: env ## run the tests, but those of the site, on all cores
-	@$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/site
+test: env ## run the tests, but those of the site and of faults, on all cores
+	@$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/site --ignore=tests/faults
 
 lint: env ## check style, in notebooks too
 	@$(BIN)/ruff check
@@ -45,6 +45,9 @@ pdf: book ## print both editions with Chromium, to _build/pdf (some minutes)
 
 fuzz: env ## hand some ten thousand broken files of each kind to every reader, for some minutes
 	@$(BIN)/python -m pytest $(PARALLEL) tests/test_hostile.py --hypothesis-profile long
+
+faults: env ## kill what writes at random moments, fill its disk, set the clock back (half an hour)
+	@$(BIN)/python -m pytest $(PARALLEL) tests/faults
 
 sweep: env ## make the runs of experiments that have no record yet
 	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)

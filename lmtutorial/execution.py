@@ -1,7 +1,7 @@
 """Chapters executed by papermill, each in a process of its own, and again only when something that matters changed.
 
-What matters is a chapter's code cells, its parameters, the modules of this package that it imports, the records that it
-reads, and the locked versions of everything else. Prose is not executed: editing it costs no run.
+What matters is a chapter's code cells, its parameters, the modules of this package that it imports, the records of the
+experiments that it names, and the locked versions of everything else. Prose is not executed: editing it costs no run.
 """
 
 import contextlib
@@ -70,8 +70,7 @@ def key(root: Path, notebook: nbformat.NotebookNode, values: dict[str, Any]) -> 
     except SyntaxError:
         version = python  # the kernel will say which cell it is in, and what is wrong
     parts = [json.dumps([cells, values], sort_keys=True), version, _text(root / "requirements.lock")]
-    if "read_records(" in python:
-        parts += [_text(path) for path in sorted(RESULTS.glob("*/*.json"))]
+    parts += [_text(path) for path in sorted(RESULTS.glob("*/*.json")) if path.parent.name in python]
     return hashlib.sha256("\0".join([*parts, sys.version]).encode()).hexdigest()
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,9 +98,12 @@ def _build_stages(stages: Iterable[Path]) -> bool:
 
 
 def _build_stage(stage: Path) -> bool:
-    """Build the staged pages, every warning an error; say whether that succeeded. The output goes to a log beside."""
+    """Build the staged pages, every warning an error; say whether that succeeded. The output goes to a log beside.
+
+    Sphinx keeps a state, which is of no use after a build that failed or was interrupted, because it forgets warnings.
+    """
     log, unfinished = stage.with_suffix(".log"), stage.with_suffix(".unfinished")
-    if unfinished.exists():  # the state of a build that failed or was interrupted forgets warnings: start afresh
+    if unfinished.exists() or _of_the_future(stage / "_build"):
         shutil.rmtree(stage / "_build", ignore_errors=True)
     unfinished.touch()
     if _jupyter_book(stage, log, "-W", "-n", "--keep-going"):
@@ -109,6 +113,11 @@ def _build_stage(stage: Path) -> bool:
     print("\n".join(line for line in said if "WARNING" in line or "ERROR" in line), file=sys.stderr)
     print(f"Jupyter Book failed; its output is in {log}.", file=sys.stderr)
     return False
+
+
+def _of_the_future(folder: Path) -> bool:
+    """Whether the clock was set back since Sphinx worked here: by its times it would find nothing changed."""
+    return any(path.stat().st_mtime > time.time() for path in folder.rglob("environment.pickle"))
 
 
 def _jupyter_book(stage: Path, log: Path, *options: str) -> bool:

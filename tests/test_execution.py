@@ -61,6 +61,18 @@ def test_the_key_follows_code_parameters_package_and_locked_versions(book, monke
     assert len(set(keys)) == 5
 
 
+def test_the_key_follows_the_records_of_the_experiments_that_are_named(book, tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "RESULTS", tmp_path / "results")
+    notebook = read(book / "notebooks" / "one.ipynb")
+    notebook.cells[2].source += "\nread_records('x01_ladder')"
+    keys = []
+    for name in ("", "x02_long_range", "x01_ladder"):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "record.json").write_text("{}")
+        keys.append(execution.key(book, notebook, {}))
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_a_failing_cell_is_named_with_its_traceback_and_the_old_copy_stays(book):
     done = execute(book, "one", "laptop")
     before = done.read_bytes()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import time
 
 import pytest
@@ -118,6 +119,18 @@ def test_a_build_after_an_interrupted_one_starts_afresh_and_forgets_no_warning(b
     index.write_text("# A tiny book, mended\n")
     assert site.build(built) == 0
     assert not (built / "_build" / "stage" / "en.unfinished").exists()
+
+
+def test_a_change_is_found_though_the_clock_was_set_back(built):
+    tomorrow = time.time() + 86_400
+    for state in (built / "_build" / "stage").rglob("environment.pickle"):
+        sphinx = pickle.loads(state.read_bytes())
+        sphinx.all_docs = {name: 10**6 * tomorrow for name in sphinx.all_docs}  # when each page was read, in µs
+        state.write_bytes(pickle.dumps(sphinx))
+        os.utime(state, (tomorrow, tomorrow))
+    (built / "book" / "index.md").write_text("# A tiny book, later\n")
+    assert site.build(built) == 0
+    assert "A tiny book, later" in (built / "_build" / "site" / "book" / "index.html").read_text("utf-8")
 
 
 def test_a_page_that_is_gone_leaves_nothing_behind(built):
