@@ -1,5 +1,6 @@
 """Training on several processes: the losses of one, one set of files, and what keeps them from starting."""
 
+import contextlib
 import json
 import re
 import socket
@@ -21,12 +22,21 @@ import keras
 from lmtutorial import presets, training
 from lmtutorial.cli import main
 
+whole = training.Trained.train_on_batch
+
+
+def counted(self, ids, targets):
+    assert len(ids) == int(sys.argv[4]), "not this process' share of the batch"
+    return whole(self, ids, targets)
+
 
 class Interrupted(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
             raise KeyboardInterrupt
 
+
+training.Trained.train_on_batch = counted
 shape = {"context": 16, "layers": 1, "width": 16, "heads": 2, "dropout": 0.1}
 how = training.TrainingConfig(steps=8, batch=4, context=16, warmup=2, evaluate_every=4)
 presets.PRESETS["tiny"] = presets.Preset("tiny", "gpt", shape, how)
@@ -59,7 +69,7 @@ def losses(folder):
 
 def test_two_processes_train_as_one_does_also_after_an_interruption(text, tmp_path, run_python):
     for name, number, ends, code in [("one", 1, "whole", 0), ("two", 2, "interrupted", 130), ("two", 2, "whole", 0)]:
-        results = run_python(TRAIN, text, tmp_path / name, ends, envs=processes(number))
+        results = run_python(TRAIN, text, tmp_path / name, ends, 4 // number, envs=processes(number))
         assert [exit_code for _, _, exit_code in results] == [code] * number, results
     (first, _, _), (second, _, _) = results
     assert "step      8 of 8" in first
@@ -102,3 +112,12 @@ def test_unequal_shares_are_refused(monkeypatch):
     assert distributed.share(np.arange(4)).tolist() == [2, 3]
     with pytest.raises(InputError, match="3 windows cannot be shared equally by 2 devices"):
         distributed.share(np.arange(3))
+
+
+@pytest.mark.parametrize(("others", "agreed"), [([4, 4], True), ([4, 0], False)])
+def test_processes_that_do_not_see_the_same_folder_are_told(others, agreed, monkeypatch):
+    multihost_utils = pytest.importorskip("jax.experimental.multihost_utils", reason="jax is not installed")
+    monkeypatch.setattr(distributed, "_process", lambda: (0, 2))
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda value: np.array(others))
+    with contextlib.nullcontext() if agreed else pytest.raises(InputError, match="differ in the steps: 4, 0; they"):
+        distributed.agree("the steps", 4)

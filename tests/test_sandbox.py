@@ -11,8 +11,6 @@ import pytest
 from lmtutorial import sandbox
 from lmtutorial.errors import InputError
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the limits are those of Linux and macOS")
-
 
 @pytest.mark.parametrize(
     "program",
@@ -73,12 +71,11 @@ def test_what_does_not_end_is_stopped(program):
     assert time.monotonic() - start < 6
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not limit memory")
-@pytest.mark.parametrize("program", ["x = bytearray(10**9)", "x = []\nwhile True: x.append(' ' * 10**6)"])
+@pytest.mark.parametrize("program", ["x = bytearray(10**9)", "x = [' ' * 10**6 + str(i) for i in range(500)]"])
 def test_memory_is_limited(program):
     outcome = sandbox.run(program, megabytes=128)
-    assert outcome.kind == "failed"
-    assert "MemoryError" in outcome.output
+    assert outcome.kind == ("passed" if sys.platform == "darwin" else "failed")  # macOS has no such limit
+    assert outcome.kind == "passed" or "MemoryError" in outcome.output
 
 
 @pytest.mark.parametrize(
