@@ -4,6 +4,7 @@ Looked for in this order: the cache; the folder `LMTUTORIAL_DATA`; the data set'
 the cache only after its SHA-256 was checked, and is checked again whenever it is read.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import pooch
 from lmtutorial.errors import InputError
 from lmtutorial.files import read_text, sha256, write_atomically
 from lmtutorial.sources import Download, Folder, Installed, Members, Package, StandardLibrary, UnavailableError
+
+AT_ONCE = 2**20  # characters that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -287,4 +290,12 @@ def _own_text(name: str) -> Corpus:
     if not text.strip():
         raise InputError(f"{place} holds no text" + (" (.txt files are read)" if place.is_dir() else ""))
     parts = split_documents(texts, "\n") if len(texts) >= 10 else split_ends(text, validation=0.05, test=0.05)
-    return Corpus(name, *parts, sha256(text.encode()), "the reader's own")
+    return Corpus(name, *parts, _hash(text), "the reader's own")
+
+
+def _hash(text: str) -> str:
+    """Return the SHA-256 of a text as UTF-8, which is never there as a whole: a reader's own may be large."""
+    digest = hashlib.sha256()
+    for begin in range(0, len(text), AT_ONCE):
+        digest.update(text[begin : begin + AT_ONCE].encode())
+    return digest.hexdigest()

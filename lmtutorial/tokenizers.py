@@ -7,8 +7,9 @@ it back. The vocabulary size always comes from the tokenizer, never from a const
 import json
 import re
 from abc import ABC, abstractmethod
+from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from lmtutorial.errors import InputError
 from lmtutorial.files import read_text, write_atomically
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+AT_ONCE = 2**16  # characters that are turned into ids at a time: the memory beside the text and its ids is bounded
 
 
 class Tokenizer(ABC):
@@ -92,19 +94,19 @@ class CharTokenizer(Tokenizer):
         Raises:
             InputError: characters outside the alphabet, unless `unknown`; the message names them.
         """
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
-        place = np.searchsorted(self._points, points, sorter=self._sorted)
-        ids = self._sorted[np.minimum(place, len(self.alphabet) - 1)]
-        missing = self._points[ids] != points
-        if missing.any():
-            if not self.unknown:
-                strange = "".join(sorted({chr(p) for p in points[missing]}))
-                raise InputError(
-                    f"{len(strange)} characters are not in the alphabet: {strange[:20]!r}; "
-                    "leave them out, or train with unknown=True"
-                )
-            ids[missing] = len(self.alphabet)
-        return ids.astype(np.int32)
+        ids = np.empty(len(text), dtype=np.int32)
+        for begin in range(0, len(text), AT_ONCE):
+            part = text[begin : begin + AT_ONCE]
+            points = np.frombuffer(part.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.int64)
+            place = np.searchsorted(self._points, points, sorter=self._sorted)
+            found = self._sorted[np.minimum(place, len(self.alphabet) - 1)]
+            missing = self._points[found] != points
+            if missing.any() and not self.unknown:
+                strange = "".join(sorted(set(text) - set(self.alphabet)))
+                problem = f"{len(strange)} characters are not in the alphabet: {strange[:20]!r}"
+                raise InputError(f"{problem}; leave them out, or train with unknown=True")
+            ids[begin : begin + AT_ONCE] = np.where(missing, len(self.alphabet), found)
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids`."""
@@ -208,13 +210,14 @@ class BPETokenizer(Tokenizer):
         model.decoder = tokenizers.decoders.ByteLevel()
         alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
         trainer = tokenizers.trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
-        _utf8(text)
-        model.train_from_iterator([text], trainer)
+        model.train_from_iterator(_passages(text), trainer)
         return cls(model)
 
     def encode(self, text: str) -> np.ndarray:
-        _utf8(text)
-        return np.array(self.model.encode(text).ids, dtype=np.int32)
+        ids = array("i")
+        for passage in _passages(text):
+            ids.extend(self.model.encode(passage).ids)
+        return np.frombuffer(ids, dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
         return self.model.decode(self._checked(ids).tolist(), skip_special_tokens=False)
@@ -285,8 +288,7 @@ def train(level: str, text: str, other: str = "") -> Tokenizer:
     Args:
         level: which kind.
         text: to learn from, the training text.
-        other: text that must be encoded later; if it holds characters that `text` does not, `char` counts them as one
-            unknown.
+        other: text that must be encoded later; characters that it holds and `text` does not are one unknown of `char`.
 
     Raises:
         InputError: there is no such level.
@@ -314,12 +316,8 @@ def load(path: Path) -> Tokenizer:
     try:
         fields = json.loads(text)
         match fields.pop("type"):
-            case "char":
-                return CharTokenizer(**fields)
-            case "byte":
-                return ByteTokenizer(**fields)
-            case "word":
-                return WordTokenizer(**fields)
+            case "char" | "byte" | "word" as kind:
+                return {"char": CharTokenizer, "byte": ByteTokenizer, "word": WordTokenizer}[kind](**fields)
             case "bpe":
                 return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(fields["model"])))
             case "pretrained":
@@ -333,8 +331,20 @@ def load(path: Path) -> Tokenizer:
         raise InputError(f"{path} holds no tokenizer ({error})") from None
 
 
-def _utf8(text: str) -> bytes:
+def _passages(text: str) -> Iterator[str]:
+    """Cut a text where byte-pair encoding begins a new word in any case: before a lone space or line end."""
+    before_space, begin = re.compile(r"(?<=\S)(?=[ \n]\S)"), 0
+    while begin < len(text):
+        cut = before_space.search(text, begin + AT_ONCE)
+        passage = text[begin : cut.start() if cut else None]
+        _utf8(passage, begin)
+        yield passage
+        begin += len(passage)
+
+
+def _utf8(text: str, begin: int = 0) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"character {error.start} is half of a surrogate pair, which is no Unicode text") from None
+        place = begin + error.start  # `text` may be a part that begins there
+        raise InputError(f"character {place} is half of a surrogate pair, which is no Unicode text") from None

@@ -56,6 +56,23 @@ def test_any_text_comes_back(name, text):
     assert TRAINED[name].decode(TRAINED[name].encode(text)) == text
 
 
+@pytest.mark.parametrize("name", ["char with unknown", "bpe"])
+@given(st.text(alphabet=" \n\x1c\xa0a,'1中"))
+@hard_text
+def test_a_text_that_is_encoded_in_parts_has_the_same_ids(name, text):
+    with pytest.MonkeyPatch.context() as patch:
+        whole = TRAINED[name].encode(text)
+        patch.setattr(tokenizers, "AT_ONCE", 2)
+        assert np.array_equal(TRAINED[name].encode(text), whole)
+
+
+def test_pieces_learned_from_a_text_in_parts_are_the_same(monkeypatch):
+    whole = BPETokenizer.train(TEXT, 300).to_dict()
+    monkeypatch.setattr(tokenizers, "AT_ONCE", 20)
+    assert len(list(tokenizers._passages(TEXT))) == 10
+    assert BPETokenizer.train(TEXT, 300).to_dict() == whole
+
+
 @pytest.mark.parametrize("name", NEVER_UNKNOWN)
 @every_text
 @hard_text

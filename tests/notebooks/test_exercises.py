@@ -236,6 +236,22 @@ def per(log_p, lengths):
     return [sum(p) / (n if isinstance(n, int) else len(n.encode())) for p, n in zip(log_p, lengths)]
 
 
+def best_size(A, a, B, b, flops):
+    return (a * A / (b * B)) ** (1 / (a + b)) * (flops / 6) ** (b / (a + b))
+
+
+def in_steps(kernel, largest, most=127, rounding=np.rint):
+    scales = np.asarray(largest / most)
+    integers = rounding(kernel / scales).astype(int) + 128
+    return (integers % 256 - 128).astype(np.int8), scales.squeeze()
+
+
+def power_of(N, losses, n):
+    """A straight line in log N and log loss."""
+    slope, start = np.polyfit(np.log(N), np.log(losses), 1)
+    return np.exp(start + slope * np.log(n))
+
+
 MISTAKES = [
     ("01-perplexity", lambda p: -np.log(p).mean(), "its exponential"),
     ("01-perplexity", lambda p: np.exp(-np.log(p).sum()), "average"),
@@ -531,6 +547,43 @@ MISTAKES = [
     ),
     ("07-option", per, "One place"),
     ("07-option", lambda log_p, answers: 7, "is not it"),
+    ("08-energy", 1190.5, "watt-hours"),
+    ("08-energy", 4.2857e6, "joules"),
+    ("08-energy", 2.381, "draws 500"),
+    ("08-energy", 0.4167, "divide by 0.35"),
+    ("08-energy", 0.1458, "takes longer"),
+    ("08-energy", 0.3968, "forward pass"),
+    ("08-energy", 0.1984, "6 is missing"),
+    ("08-energy", 7, "is not it"),
+    ("08-best", lambda A, a, B, b, C: C / 6 / best_size(A, a, B, b, C), "Those are the tokens"),
+    ("08-best", lambda A, a, B, b, C: best_size(A, a, B, b, 6 * C), "6 is missing"),
+    ("08-best", lambda A, a, B, b, C: best_size(B, a, A, b, C) * (b / a) ** (2 / (a + b)), "upside down"),
+    ("08-best", lambda A, a, B, b, C: (C / 6) ** 0.5, "Half each"),
+    ("08-best", lambda A, a, B, b, C: best_size(A, b, B, a, C), "derivative"),
+    ("08-best", lambda A, a, B, b, C: best_size(A, a, B, b, 6e13), "hundred times"),
+    ("08-int8", lambda w: w.astype(np.int8), "Two arrays"),
+    ("08-int8", lambda w: (np.rint(w), np.ones(3)), "int8"),
+    ("08-int8", lambda w: (w[0].astype(np.int8), np.ones(3)), "each weight"),
+    ("08-int8", lambda w: in_steps(w, np.abs(w).max()), "whole matrix"),
+    ("08-int8", lambda w: in_steps(w, np.abs(w).max(axis=1, keepdims=True)), "output column"),
+    ("08-int8", lambda w: in_steps(w, np.abs(w).max(axis=0), most=128), "wrong sign"),
+    ("08-int8", lambda w: in_steps(w, np.abs(w).max(axis=0), rounding=np.trunc), "nearest"),
+    ("08-int8", lambda w: in_steps(w, np.abs(w).max(axis=0), most=10), "steps"),
+    ("08-int8", lambda w: (np.zeros(w.shape, np.int8), np.ones(3)), "steps"),
+    ("08-per-byte", lambda runs: min(runs, key=lambda run: run["nats"])["name"], "short"),
+    ("08-per-byte", lambda runs: min(runs, key=lambda run: run["tokens"])["name"], "fewest tokens"),
+    ("08-per-byte", lambda runs: max(runs, key=lambda run: run["nats"] * run["tokens"])["name"], "largest"),
+    ("08-per-byte", lambda runs: runs[1], "is not the one"),
+    ("08-per-byte", lambda runs: min(runs, key=lambda run: run["nats"] * run["tokens"])["name"], "equally long"),
+    ("08-min-p", lambda p, m: np.where(p >= m * p.max(), p, 0), "sum to 1"),
+    ("08-min-p", lambda p, m: p, "it goes"),
+    ("08-min-p", lambda p, m: np.where(p >= m, p, 0) / p[p >= m].sum() if (p >= m).any() else 0 * p, "relative"),
+    ("08-min-p", lambda p, m: p[p >= m * p.max()], "shape"),
+    ("08-min-p", lambda p, m: np.array([0.6, 0.4, 0, 0, 0]), "it should be"),
+    ("08-predict", lambda N, D, L, n, d: L.min(), "no prediction"),
+    ("08-predict", lambda N, D, L, n, d: 5.0, "larger model"),
+    ("08-predict", lambda N, D, L, n, d: power_of(N[-5:], L[-5:], n), "alone is not enough"),
+    ("08-predict", lambda N, D, L, n, d: "low", "one number"),
     ("09-bits", np.log2(40), "per token"),
     ("09-bits", np.log(40) / 2.9, "nats"),
     ("09-bits", 40 / 2.9, "take its logarithm"),
