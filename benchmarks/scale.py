@@ -25,7 +25,7 @@ from pathlib import Path
 import side_by_side
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = 20  # times less of everything
+QUICK = 100  # times less of everything
 ROW = "{name:16} {seconds:8.2f} s {peak_mb:8,} MB"
 
 

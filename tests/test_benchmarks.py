@@ -30,6 +30,18 @@ def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"], rel=0.01)
 
 
+def test_the_benchmark_of_what_grows_measures_every_step_of_records_and_text():
+    if not SHAKESPEARE.is_file():
+        pytest.skip("needs the network: Shakespeare is not in the cache (`lmtutorial data fetch shakespeare`)")
+    command = [sys.executable, ROOT / "benchmarks" / "scale.py", "--json", "--quick"]
+    environment = {**os.environ, "LMTUTORIAL_CACHE": str(SHAKESPEARE.parent)}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    steps = {"records": ["claims", "staging", "page"], "text": ["load", "pieces", "encode", "windows"]}
+    assert [line["name"] for line in lines] == [f"{part}-{step}" for part, of in steps.items() for step in of]
+    assert all(line["peak_mb"] > 0 for line in lines)
+
+
 WORKER = """
 import sys
 sys.path.insert(0, "{folder}")
