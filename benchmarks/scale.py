@@ -5,7 +5,8 @@
 `records-…` is a copy of the book with 10,000 records, made of those that are there with other seeds: `records-claims`
 computes all verdicts, `records-staging` writes the source of the page *Claims*, `records-page` has Jupyter Book build
 it. `text-…` is 500 MB of random words, as frequent as in Shakespeare: `text-load` reads and splits the file,
-`text-pieces` learns 1,024 byte-pair pieces, `text-encode` encodes all, `text-windows` draws a thousand batches.
+`text-pieces` learns 1,024 byte-pair pieces, `text-encode` encodes all, `text-windows` draws a thousand batches. The
+words are ASCII: Python keeps a text that holds but one Chinese character in two bytes a character, or four.
 
 There is no peer; the limits are 60 s for all of the records, and 2,000 MB for the text. Each of the two is a process of
 its own, whose memory is the peak up to that line, without that of Jupyter Book, which is another process.
@@ -40,15 +41,21 @@ def timed(name: str, call: Callable):
 
 def records(count: int) -> None:
     from lmtutorial import claimpage, site, statements, verdicts
+    from lmtutorial.phrases import ENGLISH
+
+    def page(judged, texts) -> dict[str, bytes]:
+        plots = {f"claims/claim-{verdict.claim.id}.svg": claimpage.plot(verdict, ENGLISH) for verdict in judged}
+        written = {"claims.md": claimpage.page(judged, texts, ".."), **plots}
+        return {f"book/_generated/{name}": content.encode() for name, content in written.items()}
 
     with tempfile.TemporaryDirectory() as folder:
         root, stage = Path(folder, "root"), Path(folder, "stage")
         for name in ("book", "notebooks"):
             shutil.copytree(ROOT / name, root / name)
         add_records(root / "notebooks" / "experiments" / "results", count)
-        timed("records-claims", lambda: verdicts.judge_all(root))
+        judged, _ = timed("records-claims", lambda: verdicts.judge_all(root))
         texts = statements.pages(root)
-        files = timed("records-staging", lambda: dict(claimpage.staged(root, texts, "..")))
+        files = timed("records-staging", lambda: page(judged, texts))
         files["_toc.yml"] = b"format: jb-book\nroot: book/claims\n"
         files["book/claims.md"] = texts["book/claims.md"][0].encode()
         site._write_stage(files, stage)
@@ -88,7 +95,8 @@ def write_words(file: str, megabytes: str) -> None:
 
     from lmtutorial import data
 
-    words, rng = data.load("shakespeare").train.split(" "), np.random.default_rng(0)
+    shakespeare, rng = data.load("shakespeare").train, np.random.default_rng(0)
+    words = shakespeare.encode("ascii", "ignore").decode().split(" ")
     with open(file, "w", encoding="utf-8") as out:
         while out.tell() < int(megabytes) * 1e6:
             print(" ".join(words[i] for i in rng.integers(len(words), size=100_000)), file=out)

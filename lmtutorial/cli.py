@@ -15,6 +15,8 @@ from lmtutorial.errors import InputError
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show is no reason to stop
+        stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         code = options.run(options) or 0
@@ -32,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("lmtutorial: interrupted", file=sys.stderr)
         return 130
+
+
+def _text(argument: str) -> str:
+    """Return an argument that is text, not a path, as UTF-8 whatever the locale: models know characters, not bytes."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,13 +71,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = subcommands.add_parser("generate", help="write on after a prompt")
     _add_model(command)
-    command.add_argument("--prompt", action="append", required=True, help="several write several texts")
+    command.add_argument("--prompt", type=_text, action="append", required=True, help="several write several texts")
     command.add_argument("--tokens", type=int, default=300, help="at most (default %(default)s)")
     command.add_argument("--greedy", action="store_true", help="always take the likeliest token")
     for name, kind, text in SAMPLERS:
         command.add_argument(f"--{name}", type=kind, help=text)
     command.add_argument("--beams", type=int, help="search for likely texts instead of sampling")
-    command.add_argument("--stop", action="append", default=[], help="a string that ends the text")
+    command.add_argument("--stop", type=_text, action="append", default=[], help="a string that ends the text")
     command.add_argument("--seed", type=int, default=0, help="of the draws (default %(default)s)")
     command.set_defaults(run=commands.generate)
 
