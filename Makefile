@@ -70,9 +70,9 @@ links: book ## check the links that leave the site, over the network
 
 colab: env ## test package and chapters in the versions of Colab, which the constraints file COLAB lists
 	@test -f "$(COLAB)" || { echo "COLAB must be a file of constraints, such as Colab's pip-freeze.txt."; exit 2; }
-	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) _build/colab
+	@$(BIN)/uv venv --quiet --clear --seed --python $(PYTHON) _build/colab
 	@$(BIN)/uv pip install --quiet --python _build/colab --constraints $(COLAB) --editable '.[tensorflow,jax,hub,compression,pretrained]' papermill psutil ipykernel pytest pytest-xdist hypothesis
-	@_build/colab/bin/python -m pytest $(PARALLEL) $(COLAB_TESTS:%=tests/test_%.py)
+	@_build/colab/bin/python -m pytest -W default $(PARALLEL) $(COLAB_TESTS:%=tests/test_%.py)
 	@for chapter in 01_concepts 05_transformer_code; do _build/colab/bin/papermill --cwd notebooks notebooks/$$chapter.ipynb _build/colab/$$chapter.ipynb || exit 1; done
 
 serve: ## show the site at http://localhost:8000
