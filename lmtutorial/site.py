@@ -129,12 +129,15 @@ def _jupyter_book(stage: Path, log: Path, *options: str) -> bool:
 
 
 def _put_in_place(built: dict[str, Path], site: Path) -> None:
-    """Replace `site` by copies of what was built; the old one stays whole until the new one is complete."""
+    """Replace `site` by copies of what was built; the old one stays whole until the new one is complete.
+
+    Sphinx' notes on its build stay behind: but for them, two builds of the same are alike to the byte.
+    """
     new, old = site.with_name("site.new"), site.with_name("site.old")
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(built["en"], new)
+    shutil.copytree(built["en"], new, ignore=shutil.ignore_patterns(".buildinfo"))
     if "zh" in built:  # with the English edition's MathJax
-        shutil.copytree(built["zh"], new / "zh", ignore=shutil.ignore_patterns("mathjax"))
+        shutil.copytree(built["zh"], new / "zh", ignore=shutil.ignore_patterns(".buildinfo", "mathjax"))
     _drop_old_images(new)
     policy.seal(new)
     shutil.rmtree(old, ignore_errors=True)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import shutil
 import time
 
 import pytest
@@ -69,6 +70,13 @@ def test_nothing_is_done_when_nothing_changed(built, capsys):
     assert time.monotonic() - start < 10
     assert "up to date" in capsys.readouterr().out
     assert (fingerprint(built / "_build" / "site"), executions(built)) == (before, ran)
+
+
+def test_two_clean_builds_of_the_same_are_alike_to_the_byte(built, tmp_path):
+    write_book(tmp_path)
+    shutil.copytree(built / "_build" / "executed", tmp_path / "_build" / "executed")
+    assert site.build(tmp_path) == 0
+    assert fingerprint(tmp_path / "_build" / "site") == fingerprint(built / "_build" / "site")
 
 
 def test_an_edited_chapter_is_executed_alone(built):
