@@ -583,6 +583,7 @@ def test_every_pass_over_the_validation_text_is_a_line(stream, monkeypatch, caps
 
 def test_a_terminal_gets_a_bar_with_loss_speed_and_time_left(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "120")  # in a narrower one tqdm cuts the line off
     progress = Progress(steps=2000, tokens=64, tokens_per_char=0.5)
     for step in range(1000, 1004):
         progress.on_train_batch_end(step, {"loss": 2.0})
