@@ -80,16 +80,21 @@ def one_page(pages: list[str]) -> str:
                 link["href"] = urljoin(address, link["href"])
         article["id"] = prefixes[address]
     frame = soups[0]
-    there = {script.get("src") for script in frame.head.find_all("script")}
+    there = {_file(script) for script in frame.head.find_all("script")}
     for script in [script for soup in soups[1:] for script in soup.head.find_all("script", src=True)]:
-        if script["src"] not in there:  # such as MathJax, which only pages with mathematics load
+        if _file(script) not in there:  # such as MathJax, which only pages with mathematics load
             frame.head.append(script)
-            there.add(script["src"])
+            there.add(_file(script))
     for policy in frame.find_all("meta", {"http-equiv": "Content-Security-Policy"}):
         policy.decompose()  # it knows the first page's scripts only
     frame.title.string = frame.title.string.rpartition(" — ")[2]
     articles[0].insert_after(*articles[1:])
     return str(frame)
+
+
+def _file(script) -> str:
+    """Return the address of a script without its version, which some pages name and some do not."""
+    return script.get("src", "").partition("?")[0]
 
 
 def _print(folder: Path, name: str, text: str, file: Path, chromium: str) -> list[str]:
