@@ -14,8 +14,8 @@ COMMANDS = [
     ["generate", "--model", "运行 一", "--data", "诗 集.txt", "--prompt", "床前", "--tokens", "20"],
     ["eval", "--model", "mkn3", "--level", "byte", "--data", "诗 集.txt"],
 ]
-WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None"
-ON_ONE_CORE = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
+ON_ONE_CORE = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,10 @@ def test_a_text_is_counted_learned_scored_and_gone_on_with(environment, beforeha
     folder = tmp_path / "我的 文件"
     folder.mkdir()
     (folder / "诗 集.txt").write_text(200 * POEMS, "utf-8")
-    (folder / "sitecustomize.py").write_text(beforehand)
     kept = {name: value for name, value in os.environ.items() if name not in ("LMTUTORIAL_CACHE", "KERAS_BACKEND")}
-    environment = {**kept, "PYTHONPATH": str(folder), **environment}
     for command in COMMANDS:
-        done = subprocess.run(
-            [sys.executable, "-c", LMTUTORIAL, *command], cwd=folder, env=environment, capture_output=True
-        )
+        program = [sys.executable, "-c", beforehand + LMTUTORIAL, *command]
+        done = subprocess.run(program, cwd=folder, env={**kept, **environment}, capture_output=True)
         assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
         assert b"Traceback" not in done.stderr
         assert done.stdout

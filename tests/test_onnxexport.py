@@ -7,8 +7,8 @@ from lmtutorial.checkpoints import build
 from lmtutorial.gpt import GPTConfig
 from lmtutorial.rnn import RNNConfig
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install lmtutorial[onnx]")
-pytest.importorskip("tf2onnx", reason="pip install lmtutorial[onnx]")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install lmtutorial[onnx]")
+pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: pip install lmtutorial[onnx]")
 
 V = 11
 MODERN = {"positions": "rotary", "qk_norm": True, "norm": "rms", "mlp": "relu2", "bias": False}

@@ -23,7 +23,7 @@ from lmtutorial.callbacks import Progress
 from lmtutorial.checkpoints import BEST, LAST, TOKENIZER
 from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPTConfig
-from lmtutorial.rnn import RNNConfig
+from lmtutorial.rnn import RNNLM, RNNConfig
 from lmtutorial.tokenizers import CharTokenizer
 from lmtutorial.training import Trained, TrainingConfig, Windows, optimizer, schedule, train
 
@@ -579,6 +579,23 @@ def test_every_pass_over_the_validation_text_is_a_line(stream, monkeypatch, caps
     progress.on_train_end()
     assert capsys.readouterr().out == LINE
     assert bool(sys.stderr.getvalue()) == (stream is Terminal)
+
+
+def test_the_loss_is_the_steps_own_where_keras_returns_the_mean_of_all_so_far(monkeypatch):
+    rows = np.random.default_rng(0).integers(5, size=(3, 2, 9))
+
+    def losses():
+        keras.utils.set_random_seed(0)
+        trained = Trained(RNNLM(RNNConfig(5, "rnn", 3, 4)), TrainingConfig(batch=2, context=8, learning_rate=0.1))
+        return [float(trained.train_on_batch(part[:, :-1], part[:, 1:])) for part in rows]
+
+    def as_keras_3_13(self, x, y):
+        self.make_train_function()
+        return float(self.train_function(iter([(x, y)]))["loss"])
+
+    expected = losses()
+    monkeypatch.setattr(keras.Model, "train_on_batch", as_keras_3_13)
+    assert losses() == pytest.approx(expected)
 
 
 def test_a_terminal_gets_a_bar_with_loss_speed_and_time_left(monkeypatch):
