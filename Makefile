@@ -43,8 +43,10 @@ lint: env ## check style, in notebooks too
 pdf: book ## print both editions with Chromium, to _build/pdf (some minutes)
 	@$(BIN)/python -m lmtutorial.pdf
 
-fuzz: env ## hand some ten thousand broken files of each kind to every reader, for some minutes
+fuzz: env ## hand some ten thousand broken files of each kind to every reader, then search for more (half an hour)
 	@$(BIN)/python -m pytest $(PARALLEL) tests/test_hostile.py --hypothesis-profile long
+	@$(BIN)/python -m pip install --quiet --target _build/atheris --upgrade atheris==3.0.0
+	@PYTHONPATH=_build/atheris $(BIN)/python tests/guided.py
 
 faults: env ## kill what writes at random moments, fill its disk, set the clock back (half an hour)
 	@$(BIN)/python -m pytest $(PARALLEL) tests/faults

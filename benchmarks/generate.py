@@ -4,7 +4,7 @@
 
 Needs PyTorch beside the book's environment: pip install torch==2.13.0 (a CPU build), and for the GPT transformers.
 
-Both sides write from a prompt of eight characters, one character a step, drawn from the model's distribution at
+Both sides write from a prompt of eight characters, drawn from the model's distribution at
 temperature 0.8. `lstm-small` has 128 units, 65 symbols and an embedding of 128; `lstm-preset` is the size of the preset
 `lstm-small`, 400 units. PyTorch runs without gradients, eager and compiled, and the faster of the two is the peer.
 

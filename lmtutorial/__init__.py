@@ -7,7 +7,7 @@ package costs nothing and sets nothing.
 ground floor            ``errors`` · ``files`` · ``sources`` · ``data`` · ``tensorfiles`` ·
                         ``tokenizers`` · ``ngram`` · ``items`` · ``tasks`` · ``sandbox`` · ``scaling`` ·
                         ``verse``: texts, ids, counts, test sets; no Keras
-models                  ``backends`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
+models                  ``backends`` · ``writing`` · ``neural`` · ``recurrences`` · ``rnn`` · ``layers`` · ``gpt`` ·
                         ``families`` · ``costs``: ``keras.ops`` only
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``distributed`` ·
                         ``callbacks`` · ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora`` ·

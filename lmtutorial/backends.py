@@ -1,4 +1,4 @@
-"""The one place where the backends differ: compiling a function that calls a model."""
+"""The one place where the backends differ: compiling a function that calls a model, and naming the GPU."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -66,3 +66,17 @@ def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
         return once(values, *tensors, training=training)
 
     return [partial(call, layer) for layer in layers]
+
+
+def gpu() -> str | None:
+    """Return the name of the GPU that Keras computes on, or None where it computes on the processor."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return device.device_kind if device.platform == "gpu" else None
+
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(found[0])["device_name"] if found else None

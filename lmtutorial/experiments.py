@@ -82,17 +82,24 @@ def _module_text(name: str) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Return where a run takes place: Python, platform, processor, cores, and the versions of the main packages."""
-    versions = {}
+    """Return where a run takes place: Python, platform, processor, cores, and the versions of the main packages.
+
+    The device is the GPU where this process computes on one.
+    """
+    versions, device = {}, None
     for name in REPORTED:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if "keras" in sys.modules:
+        from lmtutorial.backends import gpu  # takes seconds to import where Keras was not
+
+        device = gpu()
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": _processor(),
+        "device": device or _processor(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "versions": versions,
     }

@@ -1,4 +1,4 @@
-"""Text from a language model: a Python loop around one step of the model.
+"""Text from a language model: a Python loop around one step of the model, or one call for many tokens.
 
 A sampler is a list of pure functions `logits (V,), past (T,) → logits`, applied in order; what they rule out becomes
 -inf. Every model of the protocol generates, n-grams too; neural models advance all texts of a batch in one step.
@@ -17,11 +17,19 @@ from lmtutorial.tokenizers import UNKNOWN, Tokenizer
 Transform = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 
 
+@dataclass(frozen=True)
+class _Temperature:
+    tau: float
+
+    def __call__(self, logits: np.ndarray, past: Sequence[int]) -> np.ndarray:
+        return logits.astype(np.float64) / self.tau
+
+
 def temperature(tau: float) -> Transform:
     """Divide the logits by `tau` > 0: below 1 sharpens, above 1 flattens."""
     if not 0 < tau < np.inf:
         raise InputError(f"the temperature must be positive; got {tau} (for the likeliest token only, use greedy)")
-    return lambda logits, past: logits.astype(np.float64) / tau
+    return _Temperature(tau)
 
 
 def top_k(k: int) -> Transform:
@@ -112,6 +120,9 @@ def generate(
 ) -> list[str]:
     """Return what `model` writes after each prompt.
 
+    A neural model writes many tokens in one call where nothing has to look at each: no `stop`, and no sampler but a
+    temperature or `greedy`. Then it draws in 32 bits, so that of many thousand tokens `stream` may draw another.
+
     Args:
         model, tokenizer: that belong together.
         prompts: where the texts begin; none may be empty.
@@ -123,10 +134,50 @@ def generate(
     Raises:
         InputError: a prompt is empty or cannot be written with the vocabulary, or an option makes no sense.
     """
+    tau = _only_temperature(sampler)
+    if isinstance(model, NeuralLM) and tau is not None and not stop:
+        return _written_at_once(model, tokenizer, prompts, tokens, tau, seed)
     texts = [""] * len(prompts)
     for row, piece in stream(model, tokenizer, prompts, tokens, sampler, seed, stop):
         texts[row] += piece
     return texts
+
+
+def _only_temperature(sampler: Sequence[Transform]) -> float | None:
+    """Return the temperature if that is all there is to a sampler, 0 if it is greedy; None if there is more."""
+    match list(sampler):
+        case []:
+            return 1.0
+        case [_Temperature(tau)]:
+            return tau
+        case [last] if last is greedy:
+            return 0.0
+    return None
+
+
+def _written_at_once(model: NeuralLM, tokenizer: Tokenizer, prompts, tokens: int, tau: float, seed: int) -> list[str]:
+    """Return what `generate` returns."""
+    pasts, generators = _begun(tokenizer, prompts, tokens, seed)
+    batch = _Batch(model, pasts)
+    draws = np.array([generator.random(tokens) for generator in generators])
+    found, *_ = model.write(batch.states, np.asarray(batch.logits), draws, tau)
+    writers = [_Writer(tokenizer, ()) for _ in prompts]
+    return [
+        "".join(writer.write(int(token), last=place == tokens - 1) for place, token in enumerate(row))
+        for writer, row in zip(writers, found)
+    ]
+
+
+def _begun(tokenizer: Tokenizer, prompts: Sequence[str], tokens: int, seed: int):
+    """Return the prompts' tokens, and a generator of draws for each."""
+    if tokens < 1:
+        raise InputError(f"at least one token must be written; got {tokens}")
+    if not prompts:
+        raise InputError("there is no prompt to go on from")
+    if seed < 0:
+        raise InputError(f"the seed must not be negative; got {seed}")
+    pasts = [_encoded(tokenizer, prompt) for prompt in prompts]
+    return pasts, [np.random.default_rng((seed, row)) for row in range(len(prompts))]
 
 
 def stream(
@@ -139,17 +190,10 @@ def stream(
     stop: Sequence[str] = (),
 ) -> Iterator[tuple[int, str]]:
     """Yield (place of the prompt, next piece of its text) as soon as a piece is certain; arguments as `generate`."""
-    if tokens < 1:
-        raise InputError(f"at least one token must be written; got {tokens}")
-    if not prompts:
-        raise InputError("there is no prompt to go on from")
-    if seed < 0:
-        raise InputError(f"the seed must not be negative; got {seed}")
     if "" in stop:
         raise InputError("an empty stop string would end every text before it begins")
-    pasts = [_encoded(tokenizer, prompt) for prompt in prompts]
+    pasts, generators = _begun(tokenizer, prompts, tokens, seed)
     writers = [_Writer(tokenizer, stop) for _ in prompts]
-    generators = [np.random.default_rng((seed, row)) for row in range(len(prompts))]
     batch = _Batch(model, pasts)
     for place in range(tokens):
         if place:

@@ -225,25 +225,25 @@ class GPT(NeuralLM):
         self._refuse_too_long(ids)
         return ops.stack(self._read(ids, None, False)[2], axis=1)
 
-    def _read(self, ids, state: State | None, training: bool, blocks: Sequence[Callable] | None = None):
+    def _read(self, ids, state: State | None, training: bool, blocks: Sequence[Callable] | None = None, at=None):
         """Return the residual stream (B, T, D) after the last block, the state, and each block's weights.
 
-        `blocks` are called in the place of the model's own; they may return no weights.
+        `blocks` are called in the place of the model's own; they may return no weights. `at` is as in `after`.
         """
         B, T = ids.shape
         S = state[0].shape[1] if state else T
-        place, positions = ops.arange(S), ops.arange(T)
-        mask = place <= S - T + positions[:, None]
+        place, positions, first = ops.arange(S), ops.arange(T), S - T if at is None else at
+        mask = place <= first + positions[:, None]
         pasts = [None] * len(self.blocks)
         if state:
             tokens, length, *caches = state
             positions = length[:, None] + positions
-            mask = mask & (place >= S - T - length[:, None])[:, None]
+            mask = mask & (place >= first - length[:, None])[:, None]
             pasts = list(zip(caches[::2], caches[1::2]))
         x = self.dropout(self._embed(ids, positions), training=training)
         caches, weights = [], []
         for block, past in zip(blocks or self.blocks, pasts):
-            x, cache, *seen = block(x, positions, mask, past, training=training)
+            x, cache, *seen = block(x, positions, mask, past, at, training=training)
             caches.extend(cache)
             weights.extend(seen)
         if self.config.norm_first:
@@ -251,7 +251,7 @@ class GPT(NeuralLM):
         if not state:
             tokens, length, *pasts = self.initial_state(B)
             caches = [follow(past, cache) for past, cache in zip(pasts, caches)]
-        return x, (follow(tokens, ids), length + T, *caches), weights
+        return x, (follow(tokens, ids, at), length + T, *caches), weights
 
     def _embed(self, ids, positions):
         """Return the embedded tokens (B, T, D), with what tells their positions unless attention does."""
@@ -283,13 +283,17 @@ class GPT(NeuralLM):
         return state, logits[0]
 
     def advance(self, state: State, tokens: Sequence[int]) -> tuple[State, np.ndarray]:
+        return super().advance(self.roomy(state)[0], tokens)
+
+    def roomy(self, state: State) -> tuple[State, int]:
         length, room = ops.convert_to_numpy(state[1]), state[0].shape[1]
         if (full := length == room).any():
             if room < self.window:
                 state = self._widened(state, self._length(ROOM, room + 1))
             else:
                 state, _ = self._fill(state[0], np.where(full, self.window - self.stride, length))
-        return super().advance(state, tokens)
+            return self.roomy(state)
+        return state, int(room - length.max())
 
     def _fill(self, tokens, length: np.ndarray) -> tuple[State, np.ndarray]:
         """Return the state after the last `length` (B,) of `tokens` (B, T), and the logits (B, V) there."""
@@ -303,19 +307,15 @@ class GPT(NeuralLM):
     @cached_property
     def _alike(self):
         """The blocks, compiled one by one, which takes no time: only what is called for every token is worth more."""
-        return alike(self.blocks, lambda block, *inputs, training: block(*inputs, training=training)[:2])
+        return alike(self.blocks, lambda block, *inputs, **options: block(*inputs, **options)[:2])
 
     @cached_property
     def _last(self):
         return compiled(self, lambda x: self._logits(x[:, -1]))
 
-    @cached_property
-    def _step(self):
-        def step(ids, *state):
-            x, state, _ = self._read(ids, state, False, self._alike)
-            return self._logits(x[:, -1]), *state
-
-        return compiled(self, step)
+    def after(self, ids, state: State, at=None):
+        x, state, _ = self._read(ids, state, False, self._alike, at)
+        return self._logits(x[:, -1]), state
 
     def score(self, ids: np.ndarray, stride: int | None = None) -> np.ndarray:
         """Return the cost in nats of each of the (T,) tokens given the tokens before it, shape (T,).

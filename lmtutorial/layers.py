@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from lmtutorial.backends import gpu
+
 KeysValues = tuple  # both (B, S, K, d)
 
 
@@ -51,16 +53,22 @@ def _turned(x, cosine, sine):
     return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
 
 
-def attend(query, key, value, mask):
+def attend(query, key, value, mask, weighed: bool = True):
     """Return softmax(Q Kᵀ / √d) V (B, T, H, d), equations 3.1 and 3.2, and the attention weights (B, H, T, S).
 
     Args:
         query: (B, T, H, d).
         key, value: (B, S, K, d); each of the K heads serves H / K heads of the queries (Ainslie et al. 2023).
         mask: (T, S) or (B, T, S), true where the query may look.
+        weighed: if not, Keras' attention computes the same and the weights are None: a GPU never writes them to its
+            memory then (Dao et al. 2022).
     """
     B, T, H, d = query.shape
     S, K = key.shape[1:3]
+    if not weighed:
+        key, value = (ops.repeat(part, H // K, axis=2) for part in (key, value))
+        mask = mask[None, None] if len(mask.shape) == 2 else mask[:, None]
+        return ops.dot_product_attention(query, key, value, mask=mask), None
     query = ops.reshape(query, (B, T, K, H // K, d)) / math.sqrt(d)
     scores = ops.cast(ops.einsum("btkgd,bskd->bkgts", query, key), "float32")
     mask = mask if len(mask.shape) == 2 else mask[:, None, None]
@@ -126,14 +134,15 @@ class Attention(keras.layers.Layer):
             self.query_norm.build((None, self.head_width))
             self.key_norm.build((None, self.head_width))
 
-    def call(self, x, positions, mask, past: KeysValues | None = None):
-        """Return the output (B, T, D), the keys and values of the window, and the weights (B, H, T, S).
+    def call(self, x, positions, mask, past: KeysValues | None = None, at=None, training: bool = False):
+        """Return the output (B, T, D), the keys and values of the window, and the weights; None in training on a GPU.
 
         Args:
             x: (B, T, D).
             positions: (T,) or (B, T).
             mask: as `attend` wants it.
-            past: keys and values (B, S, K, d) that end where `x` begins; the oldest T make room for those of `x`.
+            past: keys and values (B, S, K, d) of what was before `x`.
+            at: the place in `past` where those of `x` go; None: its end, and the oldest T make room for them.
         """
         B, T, _ = x.shape
         query = ops.reshape(self.query(x), (B, T, self.heads, self.head_width))
@@ -145,13 +154,15 @@ class Attention(keras.layers.Layer):
             waves = _waves(positions, self.head_width, self.rotary_base)
             query, key = _turned(query, *waves), _turned(key, *waves)
         if past is not None:
-            key, value = follow(past[0], key), follow(past[1], value)
-        mixed, weights = attend(query, key, value, mask)
+            key, value = follow(past[0], key, at), follow(past[1], value, at)
+        mixed, weights = attend(query, key, value, mask, weighed=not (training and gpu()))
         return self.output_layer(ops.reshape(mixed, (B, T, -1))), (key, value), weights
 
 
-def follow(window, new):
-    """Return `window` (B, S, …) moved on: without its T oldest places, and with those of `new` (B, T, …) at the end."""
+def follow(window, new, at=None):
+    """Return `window` (B, S, …) with `new` (B, T, …) from place `at` on; None: at its end, without its T oldest."""
+    if at is not None:
+        return ops.slice_update(window, (0, at) + (0,) * (len(window.shape) - 2), new)
     return ops.concatenate([window[:, new.shape[1] :], new], axis=1)
 
 
@@ -217,10 +228,10 @@ class Block(keras.layers.Layer):
         for layer in (self.attention, self.feed_forward, *self.norms):
             layer.build(input_shape)
 
-    def call(self, x, positions, mask, past: KeysValues | None = None, training: bool = False):
+    def call(self, x, positions, mask, past: KeysValues | None = None, at=None, training: bool = False):
         """Return x (B, T, D) after the block, and what `Attention` returns beside its output."""
         read = self.norms[0](x) if self.norm_first else x
-        branch, new, weights = self.attention(read, positions, mask, past)
+        branch, new, weights = self.attention(read, positions, mask, past, at, training=training)
         x = x + self.dropout(branch, training=training)
         x = x if self.norm_first else self.norms[0](x)
         branch = self.feed_forward(self.norms[1](x) if self.norm_first else x)

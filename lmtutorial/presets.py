@@ -77,10 +77,12 @@ PRESETS = {
         TrainingConfig(optimizer="muon"),
     ),
     "nanogpt-gpu": Preset(
-        "nanoGPT's GPT for one GPU by character: 10.7 million parameters",
+        "nanoGPT's GPT for one GPU by character: 10.7 million parameters, products in bfloat16",
         "gpt",
         {"context": 256, "layers": 6, "heads": 6, "width": 384, "bias": False, "dropout": 0.2},
-        TrainingConfig(steps=5000, batch=64, context=256, learning_rate=1e-3, evaluate_every=250),
+        TrainingConfig(
+            steps=5000, batch=64, context=256, learning_rate=1e-3, precision="mixed_bfloat16", evaluate_every=250
+        ),
     ),
     "article-transformer": Preset(
         "the article's TransformerModel: vocabulary 10,000, embedding 256, 6 layers, 8 heads of 64, width 1,024",

@@ -25,7 +25,7 @@ FLOORS = [
         "scaling",
         "verse",
     },
-    {"backends", "neural", "recurrences", "rnn", "layers", "gpt", "families", "costs"},
+    {"backends", "writing", "neural", "recurrences", "rnn", "layers", "gpt", "families", "costs"},
     {
         "evaluation",
         "compression",

@@ -59,7 +59,18 @@ def test_layers_that_are_alike_are_traced_once():
 @pytest.mark.slow
 def test_what_is_marked_so_holds_on_jax(run_python):
     code = ON_JAX + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    modules = ("backends", "recurrences", "rnn", "layers", "gpt", "training", "generation", "pretrained", "lora")
+    modules = (
+        "backends",
+        "recurrences",
+        "rnn",
+        "layers",
+        "gpt",
+        "writing",
+        "training",
+        "generation",
+        "pretrained",
+        "lora",
+    )
     names = [f"tests/test_{module}.py" for module in modules]
     ((output, errors, exit_code),) = run_python(code, "-m", "jax", *names, envs=[{"KERAS_BACKEND": "jax"}])
     assert exit_code == 0, output + errors

@@ -7,7 +7,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from lmtutorial import experiments
+from lmtutorial import backends, experiments
 from lmtutorial.errors import InputError
 
 CHAPTER = "from lmtutorial import alpha"
@@ -72,6 +72,13 @@ def test_the_machine_says_what_a_reader_needs_to_repeat_a_run():
     assert {"python", "system", "device", "cores", "versions"} == machine.keys()
     assert machine["cores"] >= 1
     assert "numpy" in machine["versions"]
+
+
+def test_where_keras_computes_on_a_gpu_the_machine_names_it(monkeypatch):
+    processor = experiments.machine()["device"]
+    monkeypatch.setattr(backends, "gpu", lambda: "a GPU")
+    assert processor
+    assert experiments.machine()["device"] == "a GPU"
 
 
 @pytest.mark.parametrize(("value", "text"), [(1.5, "1.5"), ("kn5", "'kn5'")])

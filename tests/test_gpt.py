@@ -139,8 +139,8 @@ WRONG_MASKS = {
 @pytest.mark.jax
 @pytest.mark.parametrize("wrong", WRONG_MASKS)
 def test_a_wrong_mask_would_be_noticed(wrong, monkeypatch):
-    right = layers.attend
-    monkeypatch.setattr(layers, "attend", lambda q, k, v, mask: right(q, k, v, WRONG_MASKS[wrong](np.asarray(mask))))
+    right, change = layers.attend, WRONG_MASKS[wrong]
+    monkeypatch.setattr(layers, "attend", lambda q, k, v, mask, **how: right(q, k, v, change(np.asarray(mask)), **how))
     assert changes(lively(), S // 2)[: S // 2].max() > 1e-2
 
 

@@ -1,6 +1,6 @@
 """Files from anybody: whatever they hold, a reader returns or says what is wrong, soon, and within its memory.
 
-`make fuzz` tries some ten thousand files of each kind.
+`make fuzz` tries some ten thousand files of each kind, and more by `guided.py`.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from mini import CLAIM
 
 from lmtutorial import claims, compression, experiments, i18n, sweeps, tensorfiles, tokenizers, typography
 from lmtutorial.errors import InputError
+from lmtutorial.files import read_json
 
 SECONDS, MEMORY = 10, 2**28  # what one small file may take
 VALUES = st.recursive(
@@ -184,8 +185,7 @@ def test_a_tokenizer(folder, content):
 
 
 def read_tensors(path):
-    for tensor in tensorfiles.read_safetensors(path).values():
-        tensor.read()
+    return [tensor.read() for tensor in tensorfiles.read_safetensors(path).values()]
 
 
 HEADER = {"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {"format": "pt"}}
@@ -214,8 +214,7 @@ def gguf(pairs=b"", count=0, shape=(4,), kind=0):
 
 
 def read_gguf(path):
-    for tensor in tensorfiles.read_gguf(path)[1].values():
-        tensor.read()
+    return [tensor.read() for tensor in tensorfiles.read_gguf(path)[1].values()]
 
 
 ALIGNED = gguf(string(b"general.alignment") + struct.pack("<II", 4, 32), 1)
@@ -226,6 +225,7 @@ ALIGNED = gguf(string(b"general.alignment") + struct.pack("<II", 4, 32), 1)
 @example(gguf(string(b"general.alignment") + struct.pack("<II", 4, 0), 1))
 @example(gguf(string(b"general.alignment") + struct.pack("<I", 8) + string(b"32"), 1))
 @example(gguf(shape=(4, 0)))
+@example(gguf(shape=(0,)))
 @example(gguf(shape=(2**63, 2**63)))
 def test_gguf(folder, content):
     survives(read_gguf, folder / "model.gguf", content)
@@ -234,11 +234,16 @@ def test_gguf(folder, content):
 # --- compressed files
 
 
-@pytest.fixture(scope="module")
-def corpus(folder):
+def corpus_in(folder):
+    """Return the path of a text that compressed files name."""
     file = folder / "corpus.txt"
     file.write_text(PROSE)
     return str(file)
+
+
+@pytest.fixture(scope="module")
+def corpus(folder):
+    return corpus_in(folder)
 
 
 @given(st.data())
@@ -250,21 +255,28 @@ def test_a_compressed_file(folder, corpus, data):
     survives(lambda path: compression.decompress(path.read_bytes()), folder / "file.lm", content)
 
 
-def test_what_is_whole_is_read(folder, corpus):
-    """Otherwise the tests above would try nothing but what is refused at once."""
-    experiments.validate(RECORD, "a record")
-    whole = {
+def whole(corpus):
+    """Return every reader, by the name of its file, with a file that it reads; `guided.py` begins with these, too."""
+    return {
+        "record.json": (
+            lambda path: experiments.validate(read_json(path), "a record") or [1],
+            json.dumps(RECORD).encode(),
+        ),
         "claims.yml": (lambda path: claims.read(path)[0], as_yaml([CLAIM])),
         "sweeps.yml": (lambda path: sweeps.experiments(path.parent), as_yaml(SWEEPS)),
         "terms.yml": (lambda path: typography.read_terms(path).prompts, as_yaml(TERMS)),
         "page.ipynb": (i18n.passages, json.dumps(NOTEBOOK).encode()),
         "page.md": (i18n.passages, PAGE),
-        "model.safetensors": (tensorfiles.read_safetensors, with_header(HEADER)),
-        "model.gguf": (lambda path: tensorfiles.read_gguf(path)[1], ALIGNED),
+        "model.safetensors": (read_tensors, with_header(HEADER)),
+        "model.gguf": (read_gguf, ALIGNED),
         "tokenizer.json": (lambda path: tokenizers.load(path).encode("The cat"), json.dumps(TOKENIZERS[2]).encode()),
         "file.lm": (lambda path: compression.decompress(path.read_bytes()), compression.compress(b"A", "kn2", corpus)),
     }
-    for name, (read, content) in whole.items():
+
+
+def test_what_is_whole_is_read(folder, corpus):
+    """Otherwise the tests above would try nothing but what is refused at once."""
+    for name, (read, content) in whole(corpus).items():
         (folder / name).write_bytes(content)
         assert len(read(folder / name)) > 0, name
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from lmtutorial import layers
 from lmtutorial.layers import Attention, Block, FeedForward, attend, norm, rotate, sinusoids
 
 B, T, D, H, K, d, F = 2, 6, 8, 4, 2, 6, 10
@@ -113,15 +114,30 @@ def test_attention_is_the_softmax_of_scaled_products(batched):
     expected = softmax(np.where(np.broadcast_to(mask, (B, T, T))[:, None], scores, -np.inf))
     close(weights, expected)
     close(mixed, np.einsum("bhts,bshd->bthd", expected, value))
-    theirs = ops.dot_product_attention(query, key, value, mask=np.broadcast_to(mask, (B, T, T))[:, None])
-    close(mixed, theirs)
+    unweighed, nothing = attend(query, key, value, ops.convert_to_tensor(mask), weighed=False)
+    close(mixed, unweighed)
+    assert nothing is None
 
 
+@pytest.mark.jax
 def test_every_key_and_value_head_serves_its_group_of_query_heads():
     query, key, value = drawn(B, T, H, d), drawn(B, T, K, d, seed=1), drawn(B, T, K, d, seed=2)
     repeated = attend(query, np.repeat(key, H // K, axis=2), np.repeat(value, H // K, axis=2), CAUSAL)
     for ours, theirs in zip(attend(query, key, value, CAUSAL), repeated):
         close(ours, theirs)
+    close(attend(query, key, value, CAUSAL, weighed=False)[0], repeated[0])
+
+
+def test_training_on_a_gpu_computes_the_same_and_keeps_no_weights(monkeypatch):
+    layer = Attention(H, K, d, True, 10_000.0, 1e-6, "normal", "normal")
+    x, place = drawn(B, T, 8), np.arange(T)
+    layer.build(x.shape)
+    expected, *_ = layer(x, place, CAUSAL)
+    monkeypatch.setattr(layers, "gpu", lambda: "a GPU")
+    found, _, weights = layer(x, place, CAUSAL, training=True)
+    close(found, expected)
+    assert weights is None
+    assert layer(x, place, CAUSAL)[2] is not None
 
 
 @pytest.mark.parametrize("last", [1, 2])
