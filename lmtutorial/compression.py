@@ -10,6 +10,7 @@ import decimal
 import functools
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -132,7 +133,7 @@ def compress(content: bytes, model: str, data_name: str, progress: Progress = _s
     Args:
         content: any bytes.
         model: name of a byte-level n-gram model, as `ngram.train` takes it.
-        data_name: the corpus on whose training split it is trained.
+        data_name: the corpus, or the file, on whose training split it is trained.
         progress: wraps the iteration over bytes.
 
     Raises:
@@ -179,6 +180,9 @@ def _parse(file: bytes) -> tuple[dict, bytes]:
 
 
 def _byte_model(model: str, data_name: str) -> tuple[LanguageModel, str]:
+    known = data_name in data.REGISTRY or not os.path.exists(data_name)  # the latter is for `load` to say
+    if not known and not os.path.isfile(data_name):  # a stranger's file must not have a whole disk read
+        raise InputError(f"{data_name} is no file; a model for compression learns from a named text or from one file")
     corpus = data.load(data_name)
     if not corpus.train:
         raise InputError(f"{data_name} has no training split; choose another corpus")

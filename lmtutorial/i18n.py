@@ -21,7 +21,7 @@ from lmtutorial.errors import InputError
 from lmtutorial.execution import read as read_notebook
 from lmtutorial.files import read_text, read_yaml, sha256, write_atomically
 
-NOTE = "i18n"  # the entry in a cell's metadata
+NOTE, ALTERNATIVE = "i18n", ("mystnb", "image", "alt")  # places in a cell's metadata
 ALT = "alt:"  # before the id of a cell: the alternative text of its figure
 MARK = re.compile(r"^<!-- i18n: (\S+)(?: ([0-9a-f]+))? -->\n", re.M)
 HEADING = re.compile(r"^(?:\([\w-]+\)=\n)*#{1,6} +(.*)$", re.M)  # with the targets before it
@@ -95,16 +95,20 @@ def passages(path: Path) -> dict[str, Passage]:
         return _sections(path)
     found = {}
     for cell in read_notebook(path).cells:
-        source = cell.metadata.get(NOTE, {}).get("src")
+        source = _noted(cell, NOTE, "src")
         if cell.cell_type == "markdown":
             found[cell.id] = Passage(cell.source, source)
-        elif _alternative(cell):
-            found[ALT + cell.id] = Passage(_alternative(cell), source)
+        elif alternative := _noted(cell, *ALTERNATIVE):
+            found[ALT + cell.id] = Passage(alternative, source)
     return found
 
 
-def _alternative(cell: nbformat.NotebookNode) -> str:
-    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+def _noted(cell: nbformat.NotebookNode, *names: str) -> str | None:
+    """Return the text at a place in a cell's metadata; None if there is none, or something else."""
+    value = cell.metadata
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _sections(path: Path) -> dict[str, Passage]:
@@ -238,7 +242,7 @@ def synced_notebook(english: Path, chinese: Path, terms: typography.Terms) -> nb
                     cell.metadata.mystnb[prompt] = _prompt(cell.metadata.mystnb[prompt], terms)
         if kept and cell.cell_type == "markdown":
             cell.source = kept.text
-        elif kept and _alternative(cell):
+        elif kept and _noted(cell, *ALTERNATIVE):
             cell.metadata.mystnb.image.alt = kept.text
         if kept and kept.source:
             cell.metadata[NOTE] = {"src": kept.source}

@@ -148,7 +148,7 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             block, size = GGML_QUANT_SIZES[kind]
         except (ValueError, KeyError):
             raise InputError(f"{path}: {name} holds numbers of an unknown kind, {kind}") from None
-        if not (shape and shape[-1]) or shape[-1] % block:
+        if not shape or 0 in shape or shape[-1] % block:
             raise InputError(f"{path} is damaged: {name} has shape {shape}, in blocks of {block}")
         row = shape[-1] // block * size
         size = math.prod(shape[:-1]) * row

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmtutorial import compression, ngram
+from lmtutorial import compression, data, ngram
 from lmtutorial.compression import MAGIC, SCALE, compress, decode, decompress, encode, frequencies
 from lmtutorial.errors import InputError
 
@@ -234,6 +234,21 @@ def test_a_header_that_is_no_header_is_refused(head):
 def test_a_header_nested_without_end_is_refused():
     with pytest.raises(InputError, match="truncated or damaged"):
         decompress(MAGIC + 100 * sys.getrecursionlimit() * b"[" + b"\ncode")
+
+
+@pytest.mark.parametrize("place", ["/", "/dev/zero", "FOLDER"])
+def test_a_file_that_has_a_disk_read_is_refused_at_once(compressed, corpus, place):
+    place = place.replace("FOLDER", str(corpus.parent))
+    for attempt in (lambda: decompress(with_header(compressed, data=place)), lambda: compress(b"A", "kn2", place)):
+        with pytest.raises(InputError, match="is no file; a model for compression learns from"):
+            attempt()
+
+
+def test_a_folder_with_the_name_of_a_text_is_not_in_its_way(monkeypatch, tmp_path):
+    (tmp_path / "tang").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "load", lambda name: data.Corpus(name, PROSE, "", "", "", ""))
+    assert decompress(compress(b"A", "unigram", "tang")) == b"A"
 
 
 def test_more_bytes_than_the_code_can_hold_are_refused_soon(compressed):

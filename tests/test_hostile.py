@@ -151,6 +151,8 @@ PAGE = "<!-- i18n: top 0123 -->\n# 甲\n\n```python\n# no heading\n```\n<!-- i18
 
 
 @given(json_files(NOTEBOOK))
+@example(json.dumps(NOTEBOOK).replace('{"src": "0123"}', "null").encode())
+@example(json.dumps(NOTEBOOK).replace('{"image": {"alt": "A figure"}}', '{"image": null}').encode())
 def test_a_notebook(folder, content):
     survives(i18n.passages, folder / "page.ipynb", content)
 
@@ -226,6 +228,7 @@ ALIGNED = gguf(string(b"general.alignment") + struct.pack("<II", 4, 32), 1)
 @example(gguf(string(b"general.alignment") + struct.pack("<I", 8) + string(b"32"), 1))
 @example(gguf(shape=(4, 0)))
 @example(gguf(shape=(0,)))
+@example(gguf(shape=(2**32 - 1, 2**40, 1024, 0)))
 @example(gguf(shape=(2**63, 2**63)))
 def test_gguf(folder, content):
     survives(read_gguf, folder / "model.gguf", content)
