@@ -90,11 +90,13 @@ class Outcome:
             programs may not do), `time` or `output` (it was stopped at that limit).
         output: what it printed, errors too, at most as long as allowed.
         seconds: how long it took.
+        exit_code: of its process; negative where a signal ended it.
     """
 
     kind: str
     output: str
     seconds: float
+    exit_code: int
 
     @property
     def passed(self) -> bool:
@@ -162,7 +164,7 @@ def run(program: str, seconds: int = 5, megabytes: int = 256, characters: int = 
     if kind == "ended":
         kind = "passed" if ended and process.returncode == 0 else "failed"
         kind = "forbidden" if process.returncode == FORBIDDEN else kind
-    return Outcome(kind, output.decode("utf-8", "replace"), time.monotonic() - start)
+    return Outcome(kind, output.decode("utf-8", "replace"), time.monotonic() - start, process.returncode)
 
 
 def _watch(process: subprocess.Popen, deadline: float, most: int) -> tuple[str, bytes]:

@@ -112,6 +112,5 @@ def _program(answer: str) -> str:
     require(outcome.kind != "passed", "The sandbox counts it as passed! Please open an issue with your program.")
     words = {"forbidden": "tried what is forbidden", "time": "did not end", "output": "printed too much"}
     require(outcome.kind == "failed", f"Your program {words.get(outcome.kind)}; a naive runner would notice, too.")
-    naive = "AssertionError" in outcome.output or "Error" in outcome.output
-    require(not naive, "A naive runner would notice, too: the program ends with an error.")
+    require(outcome.exit_code == 0, f"A naive runner would notice, too: the exit code is {outcome.exit_code}, not 0.")
     return "It leaves with exit code 0 before its test: only reaching the end is a pass."

@@ -44,7 +44,7 @@ def _epsilon(answer: float) -> str:
     require(not near(1), "It is not much, but the fourth digit shows it: (mean square + ε) under the root.")
     require(near(right), f"{got:.6g} is not it: √((mean square + 1e-5) / (mean square + 1e-6)).")
     return (
-        "One percent, in every norm of the first block: too little to see in a text, enough to fail a test of logits."
+        "One percent, in the first norm, where x is small: too little for a text to show, enough for a test of logits."
     )
 
 

@@ -501,6 +501,8 @@ MISTAKES = [
     ("06-calibrate", lambda scores, unlabelled: True, "One Boolean a text"),
     ("06-program", "print('passed')", "last line"),
     ("06-program", "assert False", "naive runner would notice"),
+    ("06-program", "raise SystemExit(3)\nassert False", "exit code is 3"),
+    ("06-program", "import os; os._exit(7)\nassert False", "exit code is 7"),
     ("06-program", "while True: pass\nassert False", "did not end"),
     ("06-program", "import os; os.kill(1, 9)\nassert False", "forbidden"),
     ("06-program", 3, "as a string"),
