@@ -11,6 +11,7 @@ from keras import ops
 
 from lmtutorial import writing
 from lmtutorial.backends import compiled
+from lmtutorial.errors import InputError
 
 State = tuple[Any, ...]
 
@@ -83,16 +84,20 @@ class NeuralLM(keras.Model):
 
         Returns:
             The tokens (B, N), the state after them, and the logits (B, V) of the next.
+
+        Raises:
+            InputError: the largest of a row of logits is not finite.
         """
         written = []
         while draws.shape[1]:
+            _finite(logits)
             state, room = self.roomy(state)
             count = min(draws.shape[1], writing.AT_ONCE, room)
             these = writing.padded(draws[:, :count])
             tokens, logits, *state = self._several(these, np.float32(temperature), np.int32(count), logits, *state)
             written.append(ops.convert_to_numpy(tokens)[:, :count])
             state, draws = tuple(state), draws[:, count:]
-        return np.concatenate(written, axis=1), state, ops.convert_to_numpy(logits)
+        return np.concatenate(written, axis=1), state, _finite(logits)
 
     def roomy(self, state: State) -> tuple[State, int]:
         """Return a state with room for another token in every sequence, and for how many there is room at least."""
@@ -144,3 +149,10 @@ class NeuralLM(keras.Model):
             return ops.logsumexp(logits, axis=-1) - chosen, *state
 
         return compiled(self, costs)
+
+
+def _finite(logits) -> np.ndarray:
+    logits = ops.convert_to_numpy(logits)
+    if not np.isfinite(largest := logits.max()):
+        raise InputError(f"nothing can be drawn from logits whose largest is {largest}")
+    return logits

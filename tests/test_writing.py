@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from lmtutorial import checkpoints, generation, writing
+from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPTConfig
 from lmtutorial.rnn import RNNConfig
 from lmtutorial.tokenizers import CharTokenizer
@@ -56,6 +57,18 @@ def test_a_text_goes_on_where_another_call_ended(name):
     first, state, logits = model.write(state, logits[None], draws[:, :4], 1)
     rest, *_ = model.write(state, logits, draws[:, 4:], 1)
     np.testing.assert_array_equal(np.concatenate([first, rest], axis=1), whole)
+
+
+@every_model
+def test_nothing_is_drawn_from_a_broken_model(name):
+    model = lively(name)
+    variable = model.trainable_variables[0]
+    variable.assign(np.full(variable.shape, np.nan))
+    with pytest.raises(InputError, match="nothing can be drawn from logits whose largest is nan"):
+        generation.generate(model, LETTERS, ["abc"], 3)
+    state, _ = model.start()
+    with pytest.raises(InputError, match="nothing can be drawn"):
+        model.write(state, np.zeros((1, V), dtype="float32"), np.zeros((1, 3)), 1)
 
 
 @pytest.mark.jax
