@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,27 +90,38 @@ def execute(root: Path, chapter: str, profile: str) -> Path:
     source = root / "notebooks" / f"{chapter}.ipynb"
     notebook, values = read(source), parameters(root, profile, chapter)
     done, now = root / "_build" / "executed" / f"{chapter}.ipynb", key(root, notebook, values)
-    if done.exists() and note(read(done)).get("key") == now:
-        return done
-    partial = done.with_suffix(".partial.ipynb")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    partial.unlink(missing_ok=True)
-    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
-    status, peak = run_notebook(source, partial, values)
-    if status:
-        raise ChapterError(_failure(chapter, partial))
-    executed = read(partial)
-    executed.metadata[NOTE] = {
-        "key": now,
-        "profile": profile,
-        "when": started.isoformat(timespec="seconds"),
-        "seconds": round(time.monotonic() - clock, 1),
-        "peak_memory_bytes": peak,
-        **machine(),
-    }
-    nbformat.write(executed, partial)
-    os.replace(partial, done)
+    with alone(source):
+        if done.exists() and note(read(done)).get("key") == now:
+            return done
+        partial = done.with_suffix(".partial.ipynb")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+        status, peak = run_notebook(source, partial, values)
+        if status:
+            raise ChapterError(_failure(chapter, partial))
+        executed = read(partial)
+        executed.metadata[NOTE] = {
+            "key": now,
+            "profile": profile,
+            "when": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - clock, 1),
+            "peak_memory_bytes": peak,
+            **machine(),
+        }
+        nbformat.write(executed, partial)
+        os.replace(partial, done)
     return done
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process is here with the same file: two would write what is made of it together."""
+    import fcntl  # which Windows has not, where no notebook is executed
+
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def note(notebook: nbformat.NotebookNode) -> dict[str, Any]:

@@ -35,6 +35,11 @@ def build(root: Path, profile: str = "laptop") -> int:
     """
     if not (root / "_config.yml").is_file():
         raise InputError(f"{root} is not the book's folder (it has no _config.yml); change to it first")
+    with execution.alone(root / "_config.yml"):
+        return _execute_and_build(root, profile)
+
+
+def _execute_and_build(root: Path, profile: str) -> int:
     try:
         executed = {chapter: execution.execute(root, chapter, profile) for chapter in chapters(root)}
     except execution.ChapterError as error:

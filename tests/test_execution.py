@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from mini import write_book, write_chapter
@@ -71,6 +72,22 @@ def test_the_key_follows_the_records_of_the_experiments_that_are_named(book, tmp
         (tmp_path / "results" / name / "record.json").write_text("{}")
         keys.append(execution.key(book, notebook, {}))
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_of_two_at_once_the_second_waits_and_finds_it_done(book, monkeypatch):
+    run, started = execution.run_notebook, []
+
+    def slow(*arguments):
+        started.append(arguments)
+        time.sleep(0.5)
+        return run(*arguments)
+
+    monkeypatch.setattr(execution, "run_notebook", slow)
+    with ThreadPoolExecutor() as pool:
+        done, same = pool.map(lambda _: execute(book, "one", "laptop"), range(2))
+    assert len(started) == 1
+    assert done == same
+    assert output(done) == "one 0\n"
 
 
 def test_a_failing_cell_is_named_with_its_traceback_and_the_old_copy_stays(book):
