@@ -13,6 +13,7 @@ from keras import ops
 from lmtutorial.backends import gpu
 
 KeysValues = tuple  # both (B, S, K, d)
+PART = 64  # queries that a processor takes at a time in training
 
 
 def sinusoids(length: int, width: int) -> np.ndarray:
@@ -53,22 +54,16 @@ def _turned(x, cosine, sine):
     return ops.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
 
 
-def attend(query, key, value, mask, weighed: bool = True):
+def attend(query, key, value, mask):
     """Return softmax(Q Kᵀ / √d) V (B, T, H, d), equations 3.1 and 3.2, and the attention weights (B, H, T, S).
 
     Args:
         query: (B, T, H, d).
         key, value: (B, S, K, d); each of the K heads serves H / K heads of the queries (Ainslie et al. 2023).
         mask: (T, S) or (B, T, S), true where the query may look.
-        weighed: if not, Keras' attention computes the same and the weights are None: a GPU never writes them to its
-            memory then (Dao et al. 2022).
     """
     B, T, H, d = query.shape
     S, K = key.shape[1:3]
-    if not weighed:
-        key, value = (ops.repeat(part, H // K, axis=2) for part in (key, value))
-        mask = mask[None, None] if len(mask.shape) == 2 else mask[:, None]
-        return ops.dot_product_attention(query, key, value, mask=mask), None
     query = ops.reshape(query, (B, T, K, H // K, d)) / math.sqrt(d)
     scores = ops.cast(ops.einsum("btkgd,bskd->bkgts", query, key), "float32")
     mask = mask if len(mask.shape) == 2 else mask[:, None, None]
@@ -77,6 +72,27 @@ def attend(query, key, value, mask, weighed: bool = True):
     weights = ops.cast(weights, value.dtype)
     mixed = ops.einsum("bkgts,bskd->btkgd", weights, value)
     return ops.reshape(mixed, (B, T, H, d)), ops.reshape(weights, (B, H, T, S))
+
+
+def attend_back(query, key, value, mask):
+    """Return what `attend` returns first, where the T queries are the last of the S positions and none looks ahead.
+
+    A GPU never writes the weights to its memory (Dao et al. 2022). A processor takes `PART` queries at a time, and only
+    the keys up to the last of them: what it would compute of the others the mask hides.
+    """
+    T, S = query.shape[1], key.shape[1]
+    if gpu():
+        group = query.shape[2] // key.shape[2]
+        key, value = (ops.repeat(part, group, axis=2) for part in (key, value))
+        mask = mask[None, None] if len(mask.shape) == 2 else mask[:, None]
+        return ops.dot_product_attention(query, key, value, mask=mask)
+    parts = []
+    for first in range(0, T, PART):
+        last = min(first + PART, T)
+        seen = S - T + last
+        part, _ = attend(query[:, first:last], key[:, :seen], value[:, :seen], mask[..., first:last, :seen])
+        parts.append(part)
+    return ops.concatenate(parts, axis=1)
 
 
 def replace(part: keras.layers.Layer, name: str, layer: keras.layers.Layer) -> None:
@@ -135,7 +151,7 @@ class Attention(keras.layers.Layer):
             self.key_norm.build((None, self.head_width))
 
     def call(self, x, positions, mask, past: KeysValues | None = None, at=None, training: bool = False):
-        """Return the output (B, T, D), the keys and values of the window, and the weights; None in training on a GPU.
+        """Return the output (B, T, D), the keys and values of the window, and the weights; None in training.
 
         Args:
             x: (B, T, D).
@@ -155,7 +171,10 @@ class Attention(keras.layers.Layer):
             query, key = _turned(query, *waves), _turned(key, *waves)
         if past is not None:
             key, value = follow(past[0], key, at), follow(past[1], value, at)
-        mixed, weights = attend(query, key, value, mask, weighed=not (training and gpu()))
+        if training:
+            mixed, weights = attend_back(query, key, value, mask), None
+        else:
+            mixed, weights = attend(query, key, value, mask)
         return self.output_layer(ops.reshape(mixed, (B, T, -1))), (key, value), weights
 
 

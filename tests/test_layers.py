@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from lmtutorial import layers
-from lmtutorial.layers import Attention, Block, FeedForward, attend, norm, rotate, sinusoids
+from lmtutorial.layers import Attention, Block, FeedForward, attend, attend_back, norm, rotate, sinusoids
 
 B, T, D, H, K, d, F = 2, 6, 8, 4, 2, 6, 10
 PLACES = np.arange(T, dtype="int32")
@@ -114,9 +114,6 @@ def test_attention_is_the_softmax_of_scaled_products(batched):
     expected = softmax(np.where(np.broadcast_to(mask, (B, T, T))[:, None], scores, -np.inf))
     close(weights, expected)
     close(mixed, np.einsum("bhts,bshd->bthd", expected, value))
-    unweighed, nothing = attend(query, key, value, ops.convert_to_tensor(mask), weighed=False)
-    close(mixed, unweighed)
-    assert nothing is None
 
 
 @pytest.mark.jax
@@ -125,19 +122,30 @@ def test_every_key_and_value_head_serves_its_group_of_query_heads():
     repeated = attend(query, np.repeat(key, H // K, axis=2), np.repeat(value, H // K, axis=2), CAUSAL)
     for ours, theirs in zip(attend(query, key, value, CAUSAL), repeated):
         close(ours, theirs)
-    close(attend(query, key, value, CAUSAL, weighed=False)[0], repeated[0])
 
 
-def test_training_on_a_gpu_computes_the_same_and_keeps_no_weights(monkeypatch):
-    layer = Attention(H, K, d, True, 10_000.0, 1e-6, "normal", "normal")
-    x, place = drawn(B, T, 8), np.arange(T)
-    layer.build(x.shape)
-    expected, *_ = layer(x, place, CAUSAL)
-    monkeypatch.setattr(layers, "gpu", lambda: "a GPU")
-    found, _, weights = layer(x, place, CAUSAL, training=True)
+@pytest.mark.jax
+@pytest.mark.parametrize("device", [None, "a GPU"])
+@pytest.mark.parametrize("heads", [H, K])
+@pytest.mark.parametrize("last", [1, T - 1, T])
+def test_training_attends_to_the_same_on_every_device(last, heads, device, monkeypatch):
+    monkeypatch.setattr(layers, "gpu", lambda: device)
+    monkeypatch.setattr(layers, "PART", 4)
+    query, key, value = drawn(B, last, H, d), drawn(B, T, heads, d, seed=1), drawn(B, T, heads, d, seed=2)
+    batched = np.stack([CAUSAL, CAUSAL & (PLACES > 0) | np.eye(T, dtype=bool)])
+    for mask in (CAUSAL[-last:], batched[:, -last:]):
+        close(attend_back(query, key, value, mask), attend(query, key, value, mask)[0])
+
+
+@pytest.mark.parametrize("device", [None, "a GPU"])
+def test_training_keeps_no_weights(device, monkeypatch):
+    monkeypatch.setattr(layers, "gpu", lambda: device)
+    layer, x = attention(), drawn(B, T, D)
+    expected, _, weights = layer(x, PLACES, CAUSAL)
+    found, _, nothing = layer(x, PLACES, CAUSAL, training=True)
     close(found, expected)
-    assert weights is None
-    assert layer(x, place, CAUSAL)[2] is not None
+    assert nothing is None
+    assert weights.shape == (B, H, T, T)
 
 
 @pytest.mark.parametrize("last", [1, 2])
