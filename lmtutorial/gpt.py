@@ -14,7 +14,7 @@ from keras import ops
 
 from lmtutorial.backends import alike, compiled
 from lmtutorial.errors import InputError
-from lmtutorial.layers import Attention, Block, FeedForward, follow, norm, sinusoids
+from lmtutorial.layers import Attention, Block, FeedForward, dense, follow, norm, sinusoids
 from lmtutorial.neural import NeuralLM, State
 
 CHOICES = {
@@ -140,8 +140,7 @@ class GPT(NeuralLM):
                 (c.context, c.width), initializer=normal, name="position_embedding"
             )
         if c.embedding != c.width:
-            self.projection = keras.layers.Dense(c.width, kernel_initializer=normal, name="projection")
-            self.projection.build((None, c.embedding))
+            self.projection = dense("projection", c.embedding, c.width, True, normal)
         self.blocks = [self._block(f"block_{i}") for i in range(c.layers)]
         if c.norm_first:
             self.final_norm = self._norm("final_norm")

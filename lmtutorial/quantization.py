@@ -10,7 +10,7 @@ from keras import ops
 
 from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPT
-from lmtutorial.layers import replace
+from lmtutorial.layers import product, replace
 from lmtutorial.lora import Adapted
 
 
@@ -48,7 +48,7 @@ class Int8Dense(keras.layers.Layer):
 
     def call(self, x):
         """Return the product (…, out) with `x` (…, in)."""
-        y = ops.matmul(x, ops.cast(self.kernel, x.dtype)) * self.scales
+        y = product(x, ops.cast(self.kernel, x.dtype)) * self.scales
         return y if self.bias is None else y + self.bias
 
 

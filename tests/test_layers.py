@@ -100,6 +100,28 @@ def test_shifting_all_positions_changes_no_rotary_attention():
     assert np.abs(mixed_up - here).max() > 0.1
 
 
+# --- products
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (1, 1, 8), (1, 1, 7), (2, 1, 8), (1, 3, 8)])
+def test_a_product_is_the_same_by_halves(shape):
+    x, kernel = drawn(*shape), drawn(shape[-1], 5, seed=1)
+    found = layers.product(x, kernel)
+    assert found.shape == (*shape[:-1], 5)
+    close(found, x @ kernel)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1, 8), (2, 3, 8)])
+def test_a_dense_layer_is_keras_own(shape, bias):
+    ours = lively(layers.dense("one", 8, 5, bias, "normal"))
+    theirs = keras.layers.Dense(5, use_bias=bias)
+    theirs.build((None, 8))
+    theirs.set_weights(ours.get_weights())
+    close(ours(drawn(*shape)), theirs(drawn(*shape)))
+
+
 # --- attention
 
 
