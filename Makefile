@@ -13,7 +13,7 @@ COLAB ?= $(wildcard $(CURDIR)/../shared/data/colab-constraints-*.txt)
 export LMTUTORIAL_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book pdf test lint fuzz faults sweep playground claims i18n site-check links colab serve lock clean
+.PHONY: help env book pdf test fast lint fuzz faults sweep playground claims i18n site-check links colab serve lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ book: env ## execute the chapters that changed and build the site in _build/site
 
 test: env ## run the tests, but those of the site and of faults, on all cores
 	@$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/site --ignore=tests/faults
+
+fast: env ## run those of them that take less than ten seconds each (five minutes)
+	@$(BIN)/python -m pytest $(PARALLEL) --ignore=tests/site --ignore=tests/faults -m "not slow"
 
 lint: env ## check style, in notebooks too
 	@$(BIN)/ruff check

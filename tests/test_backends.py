@@ -17,6 +17,7 @@ CONFIGS["gpt"] = GPTConfig(LETTERS.vocab_size, 12, layers=2, width=8, heads=2, p
 ON_JAX = "import sys; sys.modules['tensorflow'] = None\n"
 
 
+@pytest.mark.slow
 def test_jax_reads_the_weights_and_gives_the_same_logits_and_costs(run_python, tmp_path):
     models = {}
     for name, config in CONFIGS.items():

@@ -30,6 +30,7 @@ def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_what_grows_measures_every_step_of_records_and_text():
     if not SHAKESPEARE.is_file():
         pytest.skip("needs the network: Shakespeare is not in the cache (`lmtutorial data fetch shakespeare`)")
@@ -104,6 +105,7 @@ def test_the_pretrained_benchmark_prints_one_json_line_a_measurement(real_data):
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_quantisation_benchmark_prints_one_json_line_a_measurement():
     script = ROOT / "benchmarks" / "quantize.py"
     options = ["--json", "--quick", "--rounds", "1"]

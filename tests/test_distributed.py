@@ -67,6 +67,7 @@ def losses(folder):
     return [(entry["loss"], entry["val_loss"]) for entry in map(json.loads, lines)]
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does_also_after_an_interruption(text, tmp_path, run_python):
     for name, number, ends, code in [("one", 1, "whole", 0), ("two", 2, "interrupted", 130), ("two", 2, "whole", 0)]:
         results = run_python(TRAIN, text, tmp_path / name, ends, 4 // number, envs=processes(number))

@@ -23,6 +23,7 @@ from lmtutorial import claims, compression, experiments, i18n, sweeps, tensorfil
 from lmtutorial.errors import InputError
 from lmtutorial.files import read_json
 
+pytestmark = pytest.mark.slow
 SECONDS, MEMORY = 10, 2**28  # what one small file may take
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

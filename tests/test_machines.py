@@ -18,6 +18,7 @@ WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
 ON_ONE_CORE = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "beforehand"),
     [

@@ -54,6 +54,7 @@ def test_scripts_of_all_pages_are_loaded_once():
     assert pdf.one_page([first, with_script, with_script, versioned]).count("_static/mathjax.js") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(not browser.chromium(), reason="no Chromium: apt install chromium")
 def test_both_editions_are_printed_with_links_that_lead_somewhere(tmp_path):

@@ -333,7 +333,7 @@ HALF = dataclasses.replace(CONFIG, precision="mixed_float16")
     [
         pytest.param(CONFIG, MODEL, id="anywhere"),
         pytest.param(STATEFUL, MODEL, id="stateful", marks=pytest.mark.jax),
-        pytest.param(MUON, GPT, id="gpt-muon", marks=pytest.mark.jax),
+        pytest.param(MUON, GPT, id="gpt-muon", marks=[pytest.mark.jax, pytest.mark.slow]),
         pytest.param(IN_PARTS, MODEL, id="accumulate"),
         pytest.param(HALF, MODEL, id="float16", marks=pytest.mark.jax),
     ],

@@ -1,5 +1,7 @@
 """Many tokens in one call are the tokens of as many calls."""
 
+import functools
+
 import numpy as np
 import pytest
 from keras import ops
@@ -22,6 +24,11 @@ SAMPLERS = {"as it is": [], "temperature": [generation.temperature(0.7)], "greed
 every_model = pytest.mark.parametrize("name", CONFIGS)
 
 
+@functools.cache  # no test changes it, and compiling takes longest
+def shared(name):
+    return lively(name)
+
+
 def lively(name):
     model, rng = checkpoints.build(CONFIGS[name]), np.random.default_rng(0)
     for variable in model.trainable_variables:
@@ -33,7 +40,7 @@ def lively(name):
 @every_model
 @pytest.mark.parametrize("temperature", [0, 0.5, 1])
 def test_many_tokens_are_drawn_and_read_as_one_by_one(name, temperature):
-    model, draws = lively(name), np.random.default_rng(1).random((2, 70))
+    model, draws = shared(name), np.random.default_rng(1).random((2, 70))
     states, logits = zip(*(model.read(prompt) for prompt in ([1, 2, 3], [4])))
     state, logits = model.join(states), np.array(logits)
     tokens, after, last = model.write(state, logits, draws, temperature)
@@ -51,7 +58,7 @@ def test_many_tokens_are_drawn_and_read_as_one_by_one(name, temperature):
 
 @every_model
 def test_a_text_goes_on_where_another_call_ended(name):
-    model, draws = lively(name), np.random.default_rng(1).random((1, 9))
+    model, draws = shared(name), np.random.default_rng(1).random((1, 9))
     state, logits = model.read([1, 2, 3])
     whole, *_ = model.write(state, logits[None], draws, 1)
     first, state, logits = model.write(state, logits[None], draws[:, :4], 1)
@@ -87,7 +94,7 @@ def test_of_equally_likely_tokens_greedy_takes_the_first():
 @every_model
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_generation_writes_what_streaming_does(name, sampler):
-    model, prompts = lively(name), ["abc", "j"]
+    model, prompts = shared(name), ["abc", "j"]
     texts = generation.generate(model, LETTERS, prompts, 60, SAMPLERS[sampler], seed=3)
     streamed = ["", ""]
     for row, piece in generation.stream(model, LETTERS, prompts, 60, SAMPLERS[sampler], seed=3):
@@ -105,6 +112,6 @@ def test_generation_writes_what_streaming_does(name, sampler):
     ],
 )
 def test_what_looks_at_every_token_gets_every_token(how, monkeypatch):
-    model = lively("gpt")
+    model = shared("gpt")
     monkeypatch.setattr(model, "write", None)
     assert generation.generate(model, LETTERS, ["abc"], 5, **how) is not None
