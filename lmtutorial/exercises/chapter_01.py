@@ -137,6 +137,12 @@ def _model(answer: type) -> str:
         evaluation.check(model)
     except InputError as refusal:
         raise WrongAnswerError(f"Refused: {refusal}") from None
+    for place in rng.integers(len(held_out), size=5):  # further on than `check` looks
+        texts = (np.append(held_out[:place], token) for token in range(vocab_size))
+        costs = np.array([model.score(text)[-1] for text in texts])
+        total = np.exp(-costs).sum()
+        require(np.isclose(total, 1, atol=1e-4), f"After {place} tokens the probabilities sum to {total:.4g}, not 1.")
+        require(np.isclose(costs[held_out[place]], scores[place]), f"What stands after token {place} moves its cost.")
     unigram = ngram.train("unigram", train, vocab_size).score(held_out).mean()
     require(
         scores.mean() < unigram - 0.01,

@@ -35,8 +35,9 @@ def _temperature(answer: Callable) -> str:
     require(not np.allclose(got, _softmax(logits) / tau), "Scale the logits before the softmax, not what comes out.")
     require(np.isclose(got.sum(), 1), f"Probabilities sum to 1; yours to {got.sum():.3g}.")
     require(np.allclose(got, right), "It should be softmax(logits / temperature).")
-    big = np.asarray(answer(np.array([2000.0, 0.0]), tau))
-    require(np.isfinite(big).all(), "Large logits overflow: subtract the largest before exp.")
+    require(np.allclose(answer(logits, 2.0), _softmax(logits / 2)), "At temperature 2 it is wrong: use the argument.")
+    big = np.array([2000.0, 1999.0])
+    require(np.allclose(answer(big, 1.0), _softmax(big)), "Large logits overflow: subtract the largest before exp.")
     return "At temperature 0 this divides by zero: its limit is greedy decoding."
 
 
@@ -63,6 +64,7 @@ def _repeated(answer: Callable) -> str:
         np.isclose(got, 4 / 7), f"In “abcabcabc”, 4 of 7 sequences of three repeat an earlier one; you find {got:g}."
     )
     require(np.isclose(number(answer("abcdef", 3)), 0), "In “abcdef” nothing repeats.")
+    require(np.isclose(number(answer("aaaaaa", 3)), 3 / 4), "In “aaaaaa” 3 of 4 repeat: an earlier one may overlap.")
     return "Ten is a good length for characters: shorter sequences repeat in every text."
 
 
@@ -82,18 +84,19 @@ def _interval(answer: Callable) -> str:
         not np.allclose(got, np.percentile(one - other, [2.5, 97.5]), atol=0.01),
         "That is where single differences lie; the question is where their mean does.",
     )
-    require(np.allclose(got, [low, high], atol=0.01), f"It should be near [{low:.3f}, {high:.3f}].")
-    return "Unpaired, the same twelve runs could not tell the two apart."
+    right = f"It should be near [{low:.3f}, {high:.3f}]: of many such means, where the middle 95 % lie."
+    require(np.allclose(got, [low, high], atol=0.003), right)
+    return "Unpaired, the same twelve pairs of runs could not tell the two apart."
 
 
 @exercise("09-choose")
 def _choose(answer: Callable) -> str:
     rows = pd.DataFrame(
         {
-            "model": ["small", "slow", "large", "best"],
-            "parameters": [10, 10, 1000, 100],
-            "seconds": [1, 100, 1, 50],
-            "nats_per_char": [2.0, 1.5, 1.4, 1.6],
+            "model": ["small", "slow", "large", "best", "wasteful"],
+            "parameters": [10, 10, 1000, 90, 100],
+            "seconds": [1, 100, 1, 50, 60],
+            "nats_per_char": [2.0, 1.5, 1.4, 1.6, 1.9],
         }
     )
     got = answer(rows, 100, 60)
@@ -102,6 +105,7 @@ def _choose(answer: Callable) -> str:
     require(got != "large", "“large” has more parameters than allowed.")
     require(got != "slow", "“slow” trains longer than allowed.")
     require(got != "small", "“small” fits, but another that fits predicts better: fewer nats.")
+    require(got != "wasteful", "“wasteful” is the largest and slowest that fits, not the best.")
     require(got == "best", f"{got!r} is not the best that fits.")
     require(answer(rows, 10, 1) == "small", "A limit may be reached: ≤, not <.")
     return "Within the limits, by what was measured: no taste needed."

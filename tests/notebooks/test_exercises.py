@@ -90,6 +90,19 @@ class Unigram(Counting):
         self.vocab_size, self.model = vocab_size, ngram.train("unigram", ids, vocab_size)
 
 
+class GenerousLater(Unigram):
+    def score(self, ids):
+        return np.where(np.arange(len(ids)) < 18, self.model.score(ids), 0.01)
+
+
+class LookingAheadLater(Unigram):
+    def score(self, ids):
+        known = np.arange(18, len(ids) - 1)
+        costs = self.model.score(ids)
+        costs[known] /= 2
+        return costs
+
+
 class OneNumber(Counting):
     def score(self, ids):
         return np.float64(3.0)
@@ -184,6 +197,16 @@ def softened(logits, tau, scale=lambda z, tau: z / tau, after=lambda p, tau: p, 
     z = scale(logits, tau)
     p = np.exp(z - z.max() if stable else z)
     return after(p / p.sum(), tau)
+
+
+def fitting(rows, parameters, seconds):
+    return rows[(rows.parameters <= parameters) & (rows.seconds <= seconds)]
+
+
+def apart(text, n):
+    """Chapter 9's exercise 3, but what overlaps is not counted."""
+    places = range(len(text) - n + 1)
+    return sum(text[i : i + n] in text[:i] for i in places) / len(places)
 
 
 def bounds(values, resamples=10_000, seed=0):
@@ -288,6 +311,8 @@ MISTAKES = [
     ("01-model", Uniform, "unigram model costs"),
     ("01-model", Unigram, "unigram model costs"),
     ("01-model", OneNumber, "one number a token"),
+    ("01-model", GenerousLater, "tokens the probabilities sum to"),
+    ("01-model", LookingAheadLater, "moves its cost"),
     ("02-parameters", lambda V, E, U: E * U + U * U + U + U * V + V, "embedding is missing"),
     ("02-parameters", lambda V, E, U: V * E + U * U + U + U * V + V, "W_xh is missing"),
     ("02-parameters", lambda V, E, U: V * E + E * U + U + U * V + V, "W_hh is missing"),
@@ -597,21 +622,28 @@ MISTAKES = [
     ("09-temperature", lambda z, tau: softened(z, tau) * 1.1, "sum to 1"),
     ("09-temperature", lambda z, tau: np.ones(3) / 3, "softmax(logits / temperature)"),
     ("09-temperature", lambda z, tau: softened(z, tau)[:2], "shape"),
+    ("09-temperature", lambda z, tau: softened(z, 0.5), "At temperature 2"),
+    ("09-temperature", lambda z, tau: softened(np.minimum(z / tau, 700), 1), "overflow"),
     ("09-repeated", lambda text, n: 3 / 7, "not the different ones"),
     ("09-repeated", lambda text, n: 1, "first time"),
     ("09-repeated", lambda text, n: 4 / 9, "7 sequences"),
     ("09-repeated", lambda text, n: 4, "A share"),
     ("09-repeated", lambda text, n: 0.5, "4 of 7"),
     ("09-repeated", lambda text, n: 4 / 7, "nothing repeats"),
+    ("09-repeated", apart, "may overlap"),
     ("09-interval", unpaired, "Too wide"),
     ("09-interval", lambda a, b: [1, 0], "lower bound"),
     ("09-interval", lambda a, b: [(a - b).mean()] * 2, "with replacement"),
     ("09-interval", lambda a, b: np.percentile(bounds(b - a), [2.5, 97.5]), "first minus the second"),
     ("09-interval", lambda a, b: np.percentile(a - b, [2.5, 97.5]), "single differences"),
     ("09-interval", lambda a, b: [0.1, 0.2], "near"),
+    ("09-interval", lambda a, b: np.percentile(bounds(a - b), [5, 95]), "middle 95 %"),
+    ("09-interval", lambda a, b: np.percentile(bounds(a - b), [0.5, 99.5]), "middle 95 %"),
     ("09-choose", lambda rows, p, s: "large", "more parameters"),
     ("09-choose", lambda rows, p, s: "slow", "trains longer"),
     ("09-choose", lambda rows, p, s: "small", "fewer nats"),
+    ("09-choose", lambda rows, p, s: fitting(rows, p, s).sort_values("parameters").model.iloc[-1], "wasteful"),
+    ("09-choose", lambda rows, p, s: fitting(rows, p, s).sort_values("seconds").model.iloc[-1], "wasteful"),
     ("09-choose", lambda rows, p, s: "none", "not the best"),
     ("09-choose", lambda rows, p, s: "best", "≤, not <"),
     ("09-choose", lambda rows, p, s: rows, "name of one model"),
