@@ -1,18 +1,34 @@
-"""The one place where the backends differ: compiling a function that calls a model, and naming the GPU."""
+"""What is done otherwise on TensorFlow than on JAX: compiling a function that calls a model, and naming the GPU."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import keras
 
+from lmtutorial.errors import InputError
+
+
+def on_jax() -> bool:
+    """Return whether Keras computes with JAX; if not, it is with TensorFlow.
+
+    Raises:
+        InputError: it is with neither.
+    """
+    if (name := keras.backend.backend()) not in ("tensorflow", "jax"):
+        raise InputError(f"models run on TensorFlow and JAX; Keras' backend is {name}: set KERAS_BACKEND")
+    return name == "jax"
+
 
 def compiled(model: keras.Model, function: Callable) -> Callable:
     """Return `function(*tensors)`, which may call `model`, compiled by XLA.
 
     It is compiled once for every combination of shapes that it is called with. The model's variables are read at every
-    call, not when it is compiled, so that training may go on in between. Works on TensorFlow and JAX.
+    call, not when it is compiled, so that training may go on in between.
+
+    Raises:
+        InputError: as `on_jax`.
     """
-    if keras.backend.backend() == "jax":
+    if on_jax():
         import jax
 
         @jax.jit
@@ -45,6 +61,9 @@ def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
     Args:
         layers: built, and alike but for the values of their weights.
         function: of a layer, tensors of any shapes, and whether the layer trains.
+
+    Raises:
+        InputError: as `on_jax`.
     """
     first = layers[0]
 
@@ -52,7 +71,7 @@ def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
         with keras.StatelessScope(state_mapping=list(zip(first.variables, values, strict=True))):
             return function(first, *tensors, training=training)
 
-    if keras.backend.backend() == "jax":
+    if on_jax():
         import jax
 
         once = jax.jit(pure, static_argnames="training")
@@ -69,8 +88,12 @@ def alike(layers: Sequence[keras.Layer], function: Callable) -> list[Callable]:
 
 
 def gpu() -> str | None:
-    """Return the name of the GPU that Keras computes on, or None where it computes on the processor."""
-    if keras.backend.backend() == "jax":
+    """Return the name of the GPU that Keras computes on, or None where it computes on the processor.
+
+    Raises:
+        InputError: as `on_jax`.
+    """
+    if on_jax():
         import jax
 
         device = jax.devices()[0]

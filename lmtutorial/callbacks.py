@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 from tqdm import tqdm
 
-from lmtutorial import checkpoints
+from lmtutorial import checkpoints, distributed
 from lmtutorial.errors import InputError
 from lmtutorial.files import write_atomically
 from lmtutorial.tokenizers import Tokenizer
@@ -50,9 +50,8 @@ class Checkpoint(keras.callbacks.Callback):
             self._refuse_another_run(note)
             checkpoints.restore(path, _all_variables(trained), values)
             self.entries = note["entries"]
-        for name in (checkpoints.LAST, checkpoints.BEST, checkpoints.TOKENIZER, LOG):
-            for unfinished in self.folder.glob(f".{name}.*"):  # a run was killed while it wrote this
-                unfinished.unlink()
+        if distributed.is_first():
+            self._remove_unfinished()
         return list(self.entries)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None):
@@ -67,6 +66,12 @@ class Checkpoint(keras.callbacks.Callback):
         write_atomically(self.folder / LOG, "".join(lines).encode())
         # Last of all: a run killed before this line does the same again.
         checkpoints.save(self.folder / checkpoints.LAST, _all_variables(self.model), note | {"entries": self.entries})
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a run was killed while it wrote; another process may be doing the same."""
+        for name in (checkpoints.LAST, checkpoints.BEST, checkpoints.TOKENIZER, LOG):
+            for unfinished in self.folder.glob(f".{name}.*"):
+                unfinished.unlink(missing_ok=True)
 
     def _refuse_another_run(self, note: dict) -> None:
         ours, theirs = _flat(self.note), _flat(note)
@@ -111,6 +116,19 @@ class Progress(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None):
         if self.bar is not None:
             self.bar.close()
+
+
+class Waiting(keras.callbacks.EarlyStopping):
+    """Early stopping that goes on waiting where an interrupted run did."""
+
+    def __init__(self, patience: int, log: list[dict]):
+        super().__init__("val_loss", patience=patience)
+        self.log = list(log)
+
+    def on_train_begin(self, logs: dict | None = None):
+        super().on_train_begin(logs)
+        for epoch, entry in enumerate(self.log):
+            self.on_epoch_end(epoch, entry)
 
 
 def _all_variables(trained: keras.Model) -> list[keras.Variable]:

@@ -82,12 +82,24 @@ def restore(path: Path, variables: Sequence[keras.Variable], values: dict[str, n
         variable.assign(values[name])
 
 
+def name_of(run: Path) -> str:
+    """Return the name of a run, given as its folder or as one of its checkpoints: the folder's name."""
+    run = Path(run).resolve()
+    return run.name if run.is_dir() else run.parent.name
+
+
 def read_model(path: Path) -> tuple[NeuralLM, tokenizers.Tokenizer]:
     """Return the model and the tokenizer of a run's folder (its best weights) or of one of its checkpoints.
 
     Raises:
         InputError: there is none, it is damaged, or the tokenizer beside it is another one.
     """
+    model, tokenizer, _ = read_noted(path)
+    return model, tokenizer
+
+
+def read_noted(path: Path) -> tuple[NeuralLM, tokenizers.Tokenizer, dict]:
+    """Return what `read_model` does, with its errors, and the checkpoint's note."""
     path = Path(path)
     if path.is_dir():
         path = path / BEST
@@ -103,7 +115,7 @@ def read_model(path: Path) -> tuple[NeuralLM, tokenizers.Tokenizer]:
     tokenizer = tokenizers.load(path.with_name(TOKENIZER))
     if fingerprint(tokenizer) != note.get("tokenizer"):
         raise InputError(f"{path} was trained with another tokenizer than {path.with_name(TOKENIZER)}")
-    return model, tokenizer
+    return model, tokenizer, note
 
 
 def fingerprint(tokenizer: tokenizers.Tokenizer) -> str:

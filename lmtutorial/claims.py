@@ -7,6 +7,7 @@ import dataclasses
 import re
 import reprlib
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def _claim(entry: Any) -> Claim:
     least = 1 if entry["compare"] == "ratio" else 0
     if not _is_number(entry["margin"]) or entry["margin"] < least:
         raise InputError(
-            f"the margin of a {entry['compare']} is a number from {least}; it is {reprlib.repr(entry['margin'])}"
+            f"the margin of a {entry['compare']} is a finite number from {least}; it is {reprlib.repr(entry['margin'])}"
         )
     sides = {name: _side(entry[name], entry, name) for name in ("claimed", "other")}
     if all(side.value is not None for side in sides.values()):
@@ -121,11 +122,15 @@ def _side(given: Any, claim: dict, name: str) -> Side:
     if isinstance(given, dict) and "value" in given:
         _check_fields(given, {"value"}, {"value"}, f"the side {name}")
         if not _is_number(given["value"]):
-            raise InputError(f"the value of the side {name} is {reprlib.repr(given['value'])}; it must be a number")
+            raise InputError(
+                f"the value of the side {name} is {reprlib.repr(given['value'])}; it must be a finite number"
+            )
         return Side(value=given["value"])
     _check_fields(given, set(), {"experiment", "metric", "where", "seeds"}, f"the side {name}")
     whole = {key: claim[key] for key in ("experiment", "metric", "seeds") if key in claim} | given
     _check_fields(whole, {"experiment", "metric"}, {*whole}, f"the side {name}")
+    if wrong := [field for field in ("experiment", "metric") if not isinstance(whole[field], str)]:
+        raise InputError(f"the {wrong[0]} of the side {name} is {reprlib.repr(whole[wrong[0]])}; it must be a name")
     if type(whole["seeds"]) is not int or whole["seeds"] < 1:
         raise InputError(f"the number of seeds is {reprlib.repr(whole['seeds'])}; it must be 1 or more")
     if not isinstance(whole.get("where", {}), dict):
@@ -142,4 +147,4 @@ def _check_fields(given: Any, needed: set[str], known: set[str], what: str) -> N
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

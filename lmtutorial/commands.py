@@ -132,11 +132,11 @@ def neural(module: str, large: bool = False):
     """Import a module that needs Keras, without greetings on standard error; keep what is compiled of a large model."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if large:
-        kept = data.cache_file("xla").with_suffix("")
-        flags = f"--tf_xla_persistent_cache_directory={kept} --tf_xla_persistent_cache_device_types=CPU,XLA_CPU_JIT"
-        os.environ |= {"TF_XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(kept)} | os.environ
+        cache = data.cache_file("xla").with_suffix("")
+        flags = f"--tf_xla_persistent_cache_directory={cache} --tf_xla_persistent_cache_device_types=CPU,XLA_CPU_JIT"
+        os.environ |= {"TF_XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(cache)} | os.environ
     with tempfile.TemporaryFile() as unread:
-        kept = os.dup(2)
+        stderr = os.dup(2)
         os.dup2(unread.fileno(), 2)
         try:
             with _lean():
@@ -148,8 +148,8 @@ def neural(module: str, large: bool = False):
         except ModuleNotFoundError as error:
             raise InputError(f"neural models need {error.name}; install lmtutorial[tensorflow]") from None
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 @contextmanager
@@ -279,4 +279,57 @@ def claims(options) -> int:
 
 
 def i18n(options) -> int:
-    return book_module("i18n", "translating").run(options)
+    edition = book_module("i18n", "translating")
+    pairs = edition.pairs(Path())
+    chosen = [pair for pair in pairs if options.file in (None, *pair)]
+    if not chosen:
+        there = ", ".join(str(chinese) for _, chinese in pairs)
+        raise InputError(f"{options.file} is no file of the edition; there are {there}")
+    if options.action == "accept":
+        return _accept(edition, chosen, options)
+    if options.ids or options.all:
+        raise InputError("only `accept` takes ids or --all")
+    if options.action == "check":
+        return _check(edition, chosen)
+    if options.action == "status":
+        return _status(edition, chosen)
+    return _sync(edition, chosen if options.file else [pair for pair in chosen if pair[1].exists()])
+
+
+def _accept(edition, chosen: list[tuple[Path, Path]], options) -> int:
+    if not options.file or bool(options.ids) == options.all:
+        raise InputError("accept what? Give a file, and either ids or --all")
+    ((english, chinese),) = chosen
+    for name in edition.accept(english, chinese, None if options.all else options.ids):
+        print(f"{chinese} {name}: accepted")
+    return 0
+
+
+def _check(edition, chosen: list[tuple[Path, Path]]) -> int:
+    found = edition.check(Path(), chosen)
+    for problem in found:
+        print(problem)
+    without = [chinese.as_posix() for _, chinese in chosen if not chinese.exists()]
+    if without:
+        print(f"no Chinese yet: {', '.join(without)}")
+    if found:
+        print(f"lmtutorial: {len(found)} problems in the Chinese edition", file=sys.stderr)
+    return 1 if found else 0
+
+
+def _sync(edition, chosen: list[tuple[Path, Path]]) -> int:
+    for english, chinese in chosen:
+        for dropped in edition.sync(Path(), english, chinese):
+            print(f"{chinese}: dropped, for the English has it no more: {dropped}")
+    return 0
+
+
+def _status(edition, chosen: list[tuple[Path, Path]]) -> int:
+    print(f"{'':40}{'translated':>12}{'stale':>8}{'missing':>9}")
+    for english, chinese in chosen:
+        theirs = edition.passages(chinese) if chinese.exists() else {}
+        states = [edition.state(passage, theirs.get(name)) for name, passage in edition.passages(english).items()]
+        done, stale = states.count("translated"), states.count("stale")
+        row = f"{chinese.as_posix():40}{done:12}{stale:8}{len(states) - done - stale:9}"
+        print(row if chinese.exists() else f"{row}  no Chinese yet")
+    return 0

@@ -139,9 +139,9 @@ def compress(content: bytes, model: str, data_name: str, progress: Progress = _s
     Raises:
         InputError: there is no such model or corpus.
     """
-    trained, text_hash = _byte_model(model, data_name)
-    code = encode(trained, progress(content, len(content)))
-    header = {"model": model, "data": data_name, "data_sha256": text_hash}
+    text = _training_text(data_name)
+    code = encode(_byte_model(model, text), progress(content, len(content)))
+    header = {"model": model, "data": data_name, "data_sha256": sha256(text)}
     header |= {"bytes": len(content), "sha256": sha256(content), "code_bytes": len(code)}
     return MAGIC + json.dumps(header).encode() + b"\n" + code
 
@@ -153,11 +153,12 @@ def decompress(file: bytes, progress: Progress = _silent) -> bytes:
         InputError: `file` is not such a file, is truncated or damaged, or its training text is not the one here.
     """
     header, code = _parse(file)
-    trained, text_hash = _byte_model(header["model"], header["data"])
-    if text_hash != header["data_sha256"]:
+    text = _training_text(header["data"])
+    if sha256(text) != header["data_sha256"]:
         raise InputError(
             f"the file was made with another text of the name {header['data']!r}; it cannot be decoded here"
         )
+    trained = _byte_model(header["model"], text)
     content = bytes(progress(decode(trained, code, header["bytes"]), header["bytes"]))
     if sha256(content) != header["sha256"]:
         raise InputError("the compressed file is damaged: its content does not have the SHA-256 that it names")
@@ -179,12 +180,15 @@ def _parse(file: bytes) -> tuple[dict, bytes]:
     return header, code
 
 
-def _byte_model(model: str, data_name: str) -> tuple[LanguageModel, str]:
+def _training_text(data_name: str) -> bytes:
     known = data_name in data.REGISTRY or not os.path.exists(data_name)  # the latter is for `load` to say
     if not known and not os.path.isfile(data_name):  # a stranger's file must not have a whole disk read
         raise InputError(f"{data_name} is no file; a model for compression learns from a named text or from one file")
     corpus = data.load(data_name)
     if not corpus.train:
         raise InputError(f"{data_name} has no training split; choose another corpus")
-    ids = np.frombuffer(corpus.train.encode(), dtype=np.uint8)
-    return ngram.train(model, ids, vocab_size=256), sha256(corpus.train.encode())
+    return corpus.train.encode()
+
+
+def _byte_model(model: str, text: bytes) -> LanguageModel:
+    return ngram.train(model, np.frombuffer(text, dtype=np.uint8), vocab_size=256)

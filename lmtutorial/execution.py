@@ -4,6 +4,7 @@ What matters is a chapter's code cells, its parameters, the modules of this pack
 experiments that it names, and the locked versions of everything else. Prose is not executed: editing it costs no run.
 """
 
+import ast
 import contextlib
 import datetime
 import hashlib
@@ -20,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import RESULTS, code_version, machine
+from lmtutorial.files import read_yaml
 
 NOTE = "lmtutorial"  # the entry in an executed notebook's metadata that says how it was made
 
@@ -52,14 +53,34 @@ def parameters(root: Path, profile: str, chapter: str) -> dict[str, Any]:
     """Return the papermill parameters that `notebooks/profiles/PROFILE.yml` gives a chapter.
 
     Raises:
-        InputError: there is no such profile; the message lists those there are.
+        InputError: there is no such profile (the message lists those there are), or its file is not of that form.
     """
     folder = root / "notebooks" / "profiles"
     file = folder / f"{profile}.yml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.yml")))
         raise InputError(f"there is no profile {profile!r}; there are {known}")
-    return (yaml.safe_load(file.read_text("utf-8")) or {}).get(chapter) or {}
+    chapters = read_yaml(file) or {}
+    if not isinstance(chapters, dict):
+        raise InputError(f"{file} must give parameters by chapter")
+    return chapters.get(chapter) or {}
+
+
+def notebook_parameters(path: Path) -> dict[str, Any]:
+    """Return names and defaults of a notebook's parameters: the literals of its cell tagged `parameters`.
+
+    Raises:
+        InputError: as `read`, or there is no such cell, or it does more than give names to literals.
+    """
+    for cell in read(path).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            try:
+                lines = [line for line in ast.parse(cell.source).body if isinstance(line, ast.Assign)]
+                return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+            except (SyntaxError, ValueError, AttributeError):
+                message = f"{path}: the cell tagged parameters must give literals to names, such as seed = 0"
+                raise InputError(message) from None
+    raise InputError(f"{path} has no cell tagged parameters")
 
 
 def key(root: Path, notebook: nbformat.NotebookNode, values: dict[str, Any]) -> str:

@@ -215,14 +215,23 @@ def load_record(path: Path) -> dict[str, Any]:
 
 
 def load_records(experiment: str, folder: Path | None = None) -> list[dict[str, Any]]:
-    """Return all records of an experiment below `folder` (the book's own), by name; none is an empty list."""
-    return [load_record(path) for path in sorted(((folder or RESULTS) / experiment).glob("*.json"))]
+    """Return the records of an experiment below `folder` (the book's own), by name; none is an empty list.
+
+    Those of its newest version only: what was run before the version was raised no longer counts.
+
+    Raises:
+        InputError: as `load_record`, of any version.
+    """
+    found = [load_record(path) for path in sorted(((folder or RESULTS) / experiment).glob("*.json"))]
+    newest = max((record["version"] for record in found), default=0)
+    return [record for record in found if record["version"] == newest]
 
 
 def read_records(experiment: str, profile: str = "laptop") -> pd.DataFrame:
     """Return an experiment's records, one a row: parameters, metrics, and `seed`, `seconds`, `device`, `when`, ….
 
-    They come from the repository, or from the installed package, which carries them along.
+    They come from the repository, or from the installed package, which carries them along. A parameter that shares its
+    name with a metric or a field is the column `asked_NAME`, such as `asked_seconds`.
 
     Args:
         experiment: its name.
@@ -238,7 +247,7 @@ def read_records(experiment: str, profile: str = "laptop") -> pd.DataFrame:
 
 
 def records_table(names: list[str], profile: str, conditions: dict[str, Any] | None = None) -> pd.DataFrame:
-    """Return the records of several experiments, one a row, that have a profile and meet the conditions.
+    """Return the records of several experiments, one a row as in `read_records`, of a profile and of some conditions.
 
     Args:
         names: of the experiments.
@@ -252,8 +261,14 @@ def records_table(names: list[str], profile: str, conditions: dict[str, Any] | N
         for record in load_records(name)
         if wanted.items() <= {**record["parameters"], "seed": record["seed"]}.items()
     ]
+    return pd.DataFrame([_row(record) for record in records])
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
     plain = ("experiment", "seed", "seconds", "backend", "device", "cores", "when")
-    return pd.DataFrame([{**r["parameters"], **r["metrics"], **{name: r[name] for name in plain}} for r in records])
+    found = record["metrics"] | {name: record[name] for name in plain}
+    asked = {f"asked_{name}" if name in found else name: value for name, value in record["parameters"].items()}
+    return asked | found
 
 
 def glue(name: str, value: Any) -> None:

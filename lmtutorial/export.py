@@ -4,6 +4,7 @@ Beside them lies `manifest.json`: for every model its file, the file's SHA-256, 
 kept in 32 or 16 bits, or in 8 with a scale for every output column: what the engine undoes when it loads.
 """
 
+import copy
 import dataclasses
 import json
 import re
@@ -31,17 +32,15 @@ READ = {  # fields of a configuration that the engine knows some values of
 
 
 def export(run: Path, folder: Path, dtype: str = "int8") -> dict:
-    """Write the best model of a run, under the name of the run's folder; return its entry of the manifest.
+    """Write the best model of a run, under the name of the run; return its entry of the manifest.
 
     Raises:
         InputError: the run holds no model or one that the engine cannot read, or there is no such `dtype`.
     """
-    run = Path(run)
-    model, tokenizer = checkpoints.read_model(run)
-    _, note = checkpoints.read(run / checkpoints.BEST if run.is_dir() else run)
+    model, tokenizer, note = checkpoints.read_noted(run)
     trained = {name: note[name] for name in ("step", "training", "data", "backend")}
-    name = run.resolve().name if run.is_dir() else run.stem
-    return write(folder, name, neural(model, tokenizer, dtype), {"dtype": dtype, "trained": trained})
+    content = neural(model, tokenizer, dtype)
+    return write(folder, checkpoints.name_of(run), content, {"dtype": dtype, "trained": trained})
 
 
 def write(folder: Path, name: str, content: bytes, entry: dict) -> dict:
@@ -136,9 +135,8 @@ def description(content: bytes) -> dict:
 
 def rounded(model: NGram) -> NGram:
     """Return an n-gram model with the numbers that a reader of its file gets; its distributions sum to about 1."""
-    step = nats(model)
-    same = NGram.__new__(NGram)
-    same.__dict__ |= model.__dict__ | {"tables": [_rounded_table(table, step) for table in model.tables]}
+    step, same = nats(model), copy.copy(model)
+    same.tables = [_rounded_table(table, step) for table in model.tables]
     return same
 
 

@@ -5,7 +5,7 @@ file is which of our weights. Read backwards, the same rows export.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class Family:
         for i in range(config.layers):
             for row in self.block_rows:
                 ours = tuple(f"block_{i}/{path}" for path in row.ours)
-                yield Row(row.theirs.format(i=i), ours, row.turned, row.pairs)
+                yield replace(row, theirs=row.theirs.format(i=i), ours=ours)
 
 
 def _expect(fields: Mapping[str, Any], **expected) -> None:
@@ -129,6 +129,8 @@ LLAMA_FIELDS = {"positions": "rotary", "norm": "rms", "mlp": "swiglu", "bias": F
 
 def _read_llama(fields: Mapping[str, Any]) -> GPTConfig:
     rope = fields.get("rope_parameters") or fields.get("rope_scaling") or {}
+    if not isinstance(rope, Mapping):
+        raise InputError(f"the configuration scales positions by {rope!r:.60}; this model reads a table of fields only")
     _expect(rope, rope_type=("default",), type=("default",), partial_rotary_factor=(1.0,))
     _expect(fields, hidden_act=("silu",), attention_bias=(False,), mlp_bias=(False,))
     return GPTConfig(
@@ -170,7 +172,7 @@ def _read_gguf(fields: Mapping[str, Any]) -> GPTConfig:
     """Read the metadata of a GGUF file; whether the embedding is tied shows in its tensors, not here."""
     at = {key.removeprefix("llama."): value for key, value in fields.items() if key.startswith("llama.")}
     heads, width = at["attention.head_count"], at["embedding_length"]
-    head_width = at.get("attention.key_length", width // heads)
+    head_width = at.get("attention.key_length", width // max(heads, 1))
     _expect(at, **{"rope.scaling.type": ("none",), "rope.dimension_count": (head_width,), "expert_count": (0,)})
     return GPTConfig(
         vocab_size=at.get("vocab_size") or len(fields["tokenizer.ggml.tokens"]),

@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lmtutorial.errors import InputError
 
@@ -15,10 +17,11 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that no reader ever sees a part of it.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a binary file to write, which takes the place of `path` at the end, so that no reader ever sees a part.
 
-    A crash, a full disk or a second process doing the same leaves the old file or the new one.
+    A crash, a full disk, an error meanwhile or a second process doing the same leaves the old file or the new one.
 
     Raises:
         OSError: the folder cannot be made or written; nothing is left behind.
@@ -27,7 +30,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
@@ -35,6 +38,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` as `replacing` does, with its errors."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def read_bytes(path: Path) -> bytes:

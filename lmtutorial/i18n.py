@@ -8,8 +8,6 @@ with its name and that hash. CONTRIBUTING says how one translates.
 
 import copy
 import re
-import sys
-from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,22 +38,6 @@ class Passage:
     source: str | None = None
 
 
-def run(options: Namespace) -> int:
-    """Run `lmtutorial i18n` in the repository's root; return the exit code."""
-    root = Path()
-    chosen = _choose(root, options.file)
-    if options.action != "accept":
-        if options.ids or options.all:
-            raise InputError("only `accept` takes ids or --all")
-        return {"check": _check, "sync": _sync, "status": _status}[options.action](root, chosen, bool(options.file))
-    if not options.file or bool(options.ids) == options.all:
-        raise InputError("accept what? Give a file, and either ids or --all")
-    (pair,) = chosen
-    for name in accept(*pair, None if options.all else options.ids):
-        print(f"{pair[1].relative_to(root)} {name}: accepted")
-    return 0
-
-
 def pairs(root: Path) -> list[tuple[Path, Path]]:
     """Return each English file of the edition and where its Chinese one is or will be.
 
@@ -69,15 +51,6 @@ def pairs(root: Path) -> list[tuple[Path, Path]]:
     entries = [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
     english = [root / f"{entry}{'.ipynb' if entry.startswith('notebooks/') else '.md'}" for entry in entries]
     return [(root / "README.md", root / "README.zh.md"), *((path, path.parent / "zh" / path.name) for path in english)]
-
-
-def _choose(root: Path, file: Path | None) -> list[tuple[Path, Path]]:
-    """Return all pairs, or the one that has `file`."""
-    every = pairs(root)
-    chosen = [pair for pair in every if file is None or root / file in pair]
-    if not chosen:
-        raise InputError(f"{file} is no file of the edition; there are {', '.join(str(pair[1]) for pair in every)}")
-    return chosen
 
 
 def fingerprint(text: str) -> str:
@@ -316,34 +289,3 @@ def accept(english: Path, chinese: Path, names: list[str] | None = None) -> list
                 cell.metadata[NOTE] = {"src": hashes[name]}
         write_atomically(chinese, (nbformat.writes(notebook) + "\n").encode())
     return new
-
-
-def _check(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
-    found = check(root, chosen)
-    for problem in found:
-        print(problem)
-    without = [chinese.relative_to(root).as_posix() for _, chinese in chosen if not chinese.exists()]
-    if without:
-        print(f"no Chinese yet: {', '.join(without)}")
-    if found:
-        print(f"lmtutorial: {len(found)} problems in the Chinese edition", file=sys.stderr)
-    return 1 if found else 0
-
-
-def _sync(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
-    for english, chinese in chosen:
-        if named or chinese.exists():  # translations come chapter by chapter
-            for dropped in sync(root, english, chinese):
-                print(f"{chinese.relative_to(root)}: dropped, for the English has it no more: {dropped}")
-    return 0
-
-
-def _status(root: Path, chosen: list[tuple[Path, Path]], named: bool) -> int:
-    print(f"{'':40}{'translated':>12}{'stale':>8}{'missing':>9}")
-    for english, chinese in chosen:
-        theirs = passages(chinese) if chinese.exists() else {}
-        states = [state(passage, theirs.get(name)) for name, passage in passages(english).items()]
-        done, stale = states.count("translated"), states.count("stale")
-        row = f"{chinese.relative_to(root).as_posix():40}{done:12}{stale:8}{len(states) - done - stale:9}"
-        print(row if chinese.exists() else f"{row}  no Chinese yet")
-    return 0

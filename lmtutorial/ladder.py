@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from lmtutorial.errors import InputError
 from lmtutorial.experiments import read_records
 from lmtutorial.phrases import ENGLISH, Phrases
 from lmtutorial.verdicts import figure
@@ -22,7 +23,18 @@ RUNGS = {  # name in the table: model in x01_ladder, preset in x00_presets
     "GPT, nanoGPT's recipe": ("gpt", "nanogpt-cpu"),
     "GPT, today's recipe": ("laptop", "laptop"),
 }
-STUDENTS_T = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # 97.5 % quantile by number of runs
+SECONDS = 25  # of the processor, which the short training takes
+STUDENTS_T = {  # 97.5 % quantile by number of runs
+    2: 12.706,
+    3: 4.303,
+    4: 3.182,
+    5: 2.776,
+    6: 2.571,
+    7: 2.447,
+    8: 2.365,
+    9: 2.306,
+    10: 2.262,
+}
 
 
 @dataclass(frozen=True)
@@ -52,20 +64,33 @@ def staged(say: Phrases) -> Iterator[tuple[str, bytes]]:
 
 
 def ladder(in_time: pd.DataFrame, over_text: pd.DataFrame) -> list[Rung]:
-    """Return the rungs, worst first, from the records of `x01_ladder` and `x00_presets`."""
+    """Return the rungs, worst first, from the records of `x01_ladder` and `x00_presets`.
+
+    Raises:
+        InputError: a model has no records, or so many or few that there is no interval.
+    """
     in_time = in_time[(in_time.text == "tinyshakespeare") & (in_time.level == "char")]
     rungs = []
     for name, (model, preset) in RUNGS.items():
-        quick, long = in_time[in_time.model == model], over_text[over_text.preset == preset]
+        asked = SECONDS if preset else 0  # what only counts takes no such time
+        quick = in_time[(in_time.model == model) & (in_time.asked_seconds == asked)]
+        if quick.empty:
+            raise InputError(
+                f"x01_ladder has no records of {model} with seconds={asked}; run `lmtutorial sweep x01_ladder`"
+            )
+        long = over_text[over_text.preset == preset]
         parameters = long.parameters.mean() if preset else None
         rungs.append(Rung(name, parameters, _interval(quick.bits_per_char), _interval(long.bits_per_char)))
     return sorted(rungs, key=lambda rung: -rung.best)
 
 
 def _interval(values: pd.Series) -> tuple[float, float] | None:
+    """Return mean and half the width of the 95 % interval; None without values."""
     if values.empty:
         return None
-    return values.mean(), STUDENTS_T.get(len(values), math.nan) * values.std() / len(values) ** 0.5
+    if len(values) not in STUDENTS_T:
+        raise InputError(f"the ladder's intervals are of 2 to {max(STUDENTS_T)} runs of a model; one has {len(values)}")
+    return values.mean(), STUDENTS_T[len(values)] * values.std() / len(values) ** 0.5
 
 
 def page(rungs: list[Rung], say: Phrases = ENGLISH) -> str:

@@ -68,7 +68,7 @@ def adapt(model: GPT, rank: int = 8, alpha: float = 16.0, layers: Sequence[str] 
         raise InputError(f"the model has no layers called {', '.join(sorted(missing))}")
     if not all(isinstance(getattr(part, name), keras.layers.Dense) for _, part, name in chosen):
         raise InputError("adapters go around dense layers, and this model was quantised; adapt it before that")
-    for variable in model.variables:
+    for variable in model.weights:
         variable.trainable = False
     for block, part, name in chosen:
         replace(part, name, Adapted(getattr(part, name), rank, alpha, name=f"{block}_{name}_adapter"))
@@ -79,7 +79,7 @@ def merge(model: GPT) -> None:
     """Add the adapters to the kernels that they correct, and remove them; the logits stay, and all trains again."""
     for part, name in list(_adapted(model)):
         replace(part, name, getattr(part, name).merged())
-    for variable in model.variables:
+    for variable in model.weights:
         variable.trainable = True
     model.forget_compiled()
 
@@ -98,8 +98,10 @@ def fine_tune(model: GPT, examples: Sequence[Example], config: TrainingConfig) -
         The loss of every step, nats per learnt token.
 
     Raises:
-        InputError: an example is too long, or a part of one is empty; or the loss is no number.
+        InputError: there are no examples, one is too long, or a part of one is empty; or the loss is no number.
     """
+    if not examples:
+        raise InputError("there are no examples to learn from")
     T = config.context
     for given, learnt in examples:
         if not (len(given) and len(learnt)):

@@ -152,7 +152,9 @@ class NeuralLM(keras.Model):
 
 
 def _finite(logits) -> np.ndarray:
+    """Return the logits (B, V) as an array; raise InputError if the largest of a row is not finite."""
     logits = ops.convert_to_numpy(logits)
-    if not np.isfinite(largest := logits.max()):
-        raise InputError(f"nothing can be drawn from logits whose largest is {largest}")
+    largest = logits.max(axis=-1)
+    if len(bad := largest[~np.isfinite(largest)]):
+        raise InputError(f"nothing can be drawn from logits whose largest is {bad[0]}")
     return logits

@@ -18,6 +18,7 @@ from lmtutorial.errors import InputError
 from lmtutorial.files import write_atomically
 
 METHODS = ("ml", "additive", "absolute", "kn", "mkn")
+LONGEST = 32  # the order that a name may ask for: every order takes as much memory as the text
 
 
 class Uniform:
@@ -50,14 +51,12 @@ class Table:
     Args:
         keys: (M,) int64, sorted; see the module's docstring.
         probability: (M,) float64, of the last token after the others.
-        suffix: (M,) int64, row of the n-gram without its first token in the table of order n-1.
         reserved: (M',) float64 for the M' rows of order n-1, the contexts: the share of probability that a
             context leaves to the shorter one; 1 where the row never was a context.
     """
 
     keys: np.ndarray
     probability: np.ndarray
-    suffix: np.ndarray
     reserved: np.ndarray
 
     def find(self, keys: np.ndarray) -> np.ndarray:
@@ -121,7 +120,7 @@ class NGram:
             reserved = np.full(contexts, self._added * self.vocab_size)
             kept, total, lower = counts, total + reserved, 1 / self.vocab_size
         reserved = np.divide(reserved, total, where=total > 0, out=np.ones(contexts))
-        return Table(keys, kept / total[context] + reserved[context] * lower, suffix, reserved)
+        return Table(keys, kept / total[context] + reserved[context] * lower, reserved)
 
     def score(self, ids) -> np.ndarray:
         """Return each token's cost given all tokens before it.
@@ -177,19 +176,18 @@ class NGram:
         with np.errstate(divide="ignore"):
             return state, np.log(self.distribution(state))
 
-    def write_arpa(self, path: Path, symbols: list[str] | None = None) -> None:
+    def write_arpa(self, path: Path) -> None:
         """Write the model as an ARPA file, the exchange format of n-gram toolkits (log10 probabilities).
 
         Args:
-            path: of the file.
-            symbols: V names without white space for the tokens; their ids by default.
+            path: of the file; tokens are called by their ids.
 
         Raises:
             InputError: the method does not back off to shorter contexts, so that ARPA cannot express it.
         """
         if self._added is not None:
             raise InputError(f"ARPA holds models that back off to shorter contexts; {self.method!r} does not")
-        names = np.array(symbols or [str(i) for i in range(self.vocab_size)], dtype=object)
+        names = np.array([str(i) for i in range(self.vocab_size)], dtype=object)
         sections = [self._arpa_unigrams(names)]
         grams = names[self.tables[0].keys]
         for n, table in enumerate(self.tables[1:], start=2):
@@ -216,7 +214,7 @@ def train(name: str, ids, vocab_size: int) -> NGram | Uniform:
     """Train the model called `name`: `uniform`, `unigram`, or a method and an order such as `kn5`, `mkn3`, `ml2`.
 
     Raises:
-        InputError: there is no such name, or as `NGram`.
+        InputError: there is no such name, its order is over 32, or as `NGram`.
     """
     if name == "uniform":
         return Uniform(vocab_size)
@@ -228,7 +226,9 @@ def train(name: str, ids, vocab_size: int) -> NGram | Uniform:
         raise InputError(
             f"there is no model {name!r}; there are uniform, unigram, {methods} with N the order, such as kn5"
         )
-    return NGram(ids, int(match[2]), vocab_size, match[1])
+    if (order := int(match[2])) > LONGEST:
+        raise InputError(f"the order of {name} is too high: choose at most {LONGEST}, such as {match[1]}5")
+    return NGram(ids, order, vocab_size, match[1])
 
 
 def discounts(counts: np.ndarray, modified: bool) -> np.ndarray:

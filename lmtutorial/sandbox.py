@@ -7,6 +7,7 @@ prison for an attacker who knows it: run such programs on a machine of their own
 """
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -20,7 +21,7 @@ from lmtutorial.errors import InputError
 
 FORBIDDEN, MOST_SECONDS, MEGABYTE = 97, 60, 2**20
 LAUNCHER = r"""
-import builtins, io, os, resource, sys, sysconfig
+import builtins, os, resource, sys, sysconfig
 passed, seconds, memory = map(int, sys.argv[1:])
 program = sys.stdin.read()
 readable = tuple({os.path.realpath(path) + os.sep for path in (
@@ -104,7 +105,7 @@ class Outcome:
         return self.kind == "passed"
 
 
-def run(program: str, seconds: int = 5, megabytes: int = 256, characters: int = 10_000) -> Outcome:
+def run(program: str, seconds: float = 5, megabytes: int = 256, output_bytes: int = 10_000) -> Outcome:
     """Run a Python program and say what became of it.
 
     It starts in an empty folder, which goes with it, and with an empty environment; it may read the standard library,
@@ -114,7 +115,7 @@ def run(program: str, seconds: int = 5, megabytes: int = 256, characters: int = 
         program: its text.
         seconds: on the clock, at most; of processor time, one more.
         megabytes: of memory, at most.
-        characters: of output, at most, in bytes.
+        output_bytes: that it may print, at most.
 
     Raises:
         InputError: a limit makes no sense, or this system has none (Windows).
@@ -127,15 +128,15 @@ def run(program: str, seconds: int = 5, megabytes: int = 256, characters: int = 
         raise InputError("programs are run with limits on Linux and macOS only")
     if not 1 <= seconds <= MOST_SECONDS:
         raise InputError(f"a program gets from 1 to {MOST_SECONDS} seconds; got {seconds}")
-    if megabytes < 64 or characters < 1:
-        raise InputError(f"a program needs 64 megabytes and a character of output; got {megabytes} and {characters}")
+    if megabytes < 64 or output_bytes < 1:
+        raise InputError(f"a program needs 64 megabytes and a byte of output; got {megabytes} and {output_bytes}")
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as text:
         os.chmod(folder, 0o555)
         text.write(program.encode("utf-8", "replace"))
         text.seek(0)
         told, passed = os.pipe()
-        limits = [str(passed), str(seconds), str(megabytes * MEGABYTE)]
+        limits = [str(passed), str(math.ceil(seconds)), str(int(megabytes * MEGABYTE))]
         command = [sys.executable, "-I", "-B", "-u", "-X", "utf8", "-c", LAUNCHER, *limits]
         try:
             process = subprocess.Popen(
@@ -154,7 +155,7 @@ def run(program: str, seconds: int = 5, megabytes: int = 256, characters: int = 
         finally:
             os.close(passed)
         try:
-            kind, output = _watch(process, start + seconds, characters)
+            kind, output = _watch(process, start + seconds, output_bytes)
         finally:
             _kill(process)
             process.stdout.close()

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmtutorial.claims import read
 from lmtutorial.execution import read as read_notebook
-from lmtutorial.files import read_text
+from lmtutorial.files import read_text, read_yaml
 from lmtutorial.verdicts import Verdict, judge_all
 
 STATED = re.compile(r"\[([^\[\]]*)\]\([\w./-]*\bclaims\.md#claim-([\w-]+)\)")
@@ -68,7 +67,8 @@ def anchored(texts: Iterable[str]) -> Iterator[str]:
 def check(root: Path) -> tuple[list[Verdict], list[str]]:
     """Return the verdicts, and everything that is wrong with claims or with the sentences that state them."""
     verdicts, problems = judge_all(root)
-    known = {claim.id for claim in read(root / "book" / "claims.yml")[0]}
+    entries = read_yaml(root / "book" / "claims.yml")
+    known = {str(entry.get("id")) for entry in entries if isinstance(entry, dict)}  # a malformed one is there, too
     words = {verdict.claim.id: verdict.word for verdict in verdicts}
     chinese = pages(root, "zh")
     for page, texts in (pages(root) | chinese).items():
@@ -77,7 +77,7 @@ def check(root: Path) -> tuple[list[Verdict], list[str]]:
             if claim not in known:
                 problems.append(f"{page} states the claim {claim}, which book/claims.yml lacks")
             elif claim not in words:
-                problems.append(f"{page} says that claim {claim} is {said}; the records give no verdict")
+                problems.append(f"{page} says that claim {claim} is {said}; there is no verdict on it")
             elif said != (right := IN_CHINESE[words[claim]] if page in chinese else words[claim]):
                 problems.append(f"{page} says that claim {claim} is {said}; the records say {right}")
     return verdicts, problems

@@ -5,7 +5,6 @@ to processes of this machine or to the workers of a Dask cluster; a worker needs
 repository, because the notebook travels with the run.
 """
 
-import ast
 import contextlib
 import datetime
 import itertools
@@ -24,7 +23,7 @@ import psutil
 import yaml
 
 from lmtutorial.errors import InputError
-from lmtutorial.execution import read, run_notebook
+from lmtutorial.execution import notebook_parameters, read, run_notebook
 from lmtutorial.experiments import MEASURED, SCHEMA, code_version, identity, record_text
 from lmtutorial.files import read_yaml, write_atomically
 
@@ -72,6 +71,9 @@ def experiments(folder: Path) -> dict[str, dict]:
     for name, sweep in found.items():
         if not isinstance(sweep, dict) or not {"version", "points", "profiles"} <= sweep.keys():
             raise InputError(f"{file}: {name} needs version, points and profiles")
+        profiles = sweep["profiles"]
+        if not isinstance(profiles, dict) or not all(isinstance(each, dict | None) for each in profiles.values()):
+            raise InputError(f"{file}: {name} needs profiles such as {{laptop: {{seeds: 5}}}}")
     return found
 
 
@@ -84,7 +86,8 @@ def runs(folder: Path, experiment: str, profile: str) -> list[Run]:
         profile: smoke, laptop or gpu.
 
     Raises:
-        InputError: there is no such experiment or profile, or a point names a parameter that the notebook lacks.
+        InputError: there is no such experiment or profile, it has no points, or one names a parameter that the notebook
+            lacks.
     """
     known = experiments(folder)
     if experiment not in known:
@@ -92,9 +95,11 @@ def runs(folder: Path, experiment: str, profile: str) -> list[Run]:
     sweep = known[experiment]
     if profile not in sweep["profiles"]:
         raise InputError(f"{experiment} has no profile {profile!r}; it has {', '.join(sweep['profiles'])}")
-    changes = sweep["profiles"][profile]
+    changes = sweep["profiles"][profile] or {}
     defaults = notebook_parameters(folder / f"{experiment}.ipynb")
-    points = list(_points(changes.get("points", sweep["points"]), changes.get("seeds", 1)))
+    points = list(_points(changes.get("points", sweep["points"]) or [], changes.get("seeds", 1)))
+    if not points:
+        raise InputError(f"sweeps.yml: {experiment} has no points for the profile {profile}")
     for point in (changes.get("parameters", {}), *(point for point, _ in points)):
         if unknown := point.keys() - (defaults.keys() - GIVEN):
             raise InputError(
@@ -115,7 +120,7 @@ def runs(folder: Path, experiment: str, profile: str) -> list[Run]:
 
 
 def names(folder: Path, asked: list[str]) -> list[str]:
-    """Return the experiments asked for; `all` are those of `sweeps.yml`.
+    """Return the experiments asked for, each once; `all` are those of `sweeps.yml`.
 
     Raises:
         InputError: one is not there; the message lists those there are.
@@ -123,18 +128,25 @@ def names(folder: Path, asked: list[str]) -> list[str]:
     known = list(experiments(folder))
     if unknown := [name for name in asked if name not in (*known, "all")]:
         raise InputError(f"there is no experiment {unknown[0]!r}; there are {', '.join(known)}")
-    return known if "all" in asked else asked
+    return known if "all" in asked else list(dict.fromkeys(asked))
 
 
 def conditions(only: list[str]) -> dict[str, Any]:
     """Return the values that texts such as `model=lstm` ask for, read as YAML.
 
     Raises:
-        InputError: a text has no equals sign.
+        InputError: a text has no equals sign, or its value is no YAML.
     """
     if wrong := [text for text in only if "=" not in text]:
         raise InputError(f"--only takes NAME=VALUE, such as model=lstm; got {wrong[0]!r}")
-    return {name: yaml.safe_load(value) for name, _, value in (text.partition("=") for text in only)}
+    values = {}
+    for text in only:
+        name, _, value = text.partition("=")
+        try:
+            values[name] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):  # ValueError: a day that there is not
+            raise InputError(f"--only takes a value in YAML; got {text!r}") from None
+    return values
 
 
 def choose(folder: Path, asked: list[str], profile: str, only: list[str]) -> list[Run]:
@@ -165,15 +177,6 @@ def _points(groups: list[dict], seeds: int) -> Iterator[tuple[dict, int]]:
         lists = [value if isinstance(value, list) else [value] for value in values.values()]
         for combination in itertools.product(*lists):
             yield dict(zip(values, combination)), group.get("seeds", seeds)
-
-
-def notebook_parameters(path: Path) -> dict[str, Any]:
-    """Return names and defaults of a notebook's parameters: the literals of its cell tagged `parameters`."""
-    for cell in read(path).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            body = ast.parse(cell.source).body
-            return {line.targets[0].id: ast.literal_eval(line.value) for line in body if isinstance(line, ast.Assign)}
-    raise InputError(f"{path} has no cell tagged parameters")
 
 
 class Target:
@@ -231,10 +234,12 @@ def perform(run: Run, notebook: str, records: str, notebooks: str, replace: bool
         values = {name: value for name, value in run.parameters.items() if name != "profile"} | {"seed": run.seed}
         log = Path(folder, "log")
         status, peak = run_notebook(source, partial, values, log)
+        name, see = f"{run.experiment}/{run.name}", ""
         if partial.exists():
-            executed.write(f"{run.experiment}/{run.name}.ipynb", partial.read_text("utf-8"))
+            executed.write(f"{name}.ipynb", partial.read_text("utf-8"))
+            see = f"; see {notebooks}/{name}.ipynb"
         if status:
-            return f"{run}: {_last_error(partial, log)}; see {notebooks}/{run.experiment}/{run.name}.ipynb"
+            return f"{run}: {_last_error(partial, log)}{see}"
         found = _found(read(partial))
     if found is None:
         return f"{run}: the notebook ended without saying what it measured"
@@ -250,9 +255,8 @@ def perform(run: Run, notebook: str, records: str, notebooks: str, replace: bool
         "peak_memory_bytes": peak,
         "when": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    name = f"{run.experiment}/{run.name}.json"
-    if replace or not kept.holds(name):
-        kept.write(name, record_text(record))
+    if replace or not kept.holds(f"{name}.json"):
+        kept.write(f"{name}.json", record_text(record))
     return None
 
 
@@ -294,10 +298,10 @@ def sweep(
     """
     kept = Target(records)
     Target(notebooks)
-    waiting = [run for run in chosen if replace or not kept.holds(f"{run.experiment}/{run.name}.json")]
-    there = sum(kept.holds(f"{run.experiment}/{run.name}.json") for run in chosen)
+    there = [kept.holds(f"{run.experiment}/{run.name}.json") for run in chosen]
+    waiting = [run for run, held in zip(chosen, there) if replace or not held]
     fate = "which are replaced" if replace else "which stay"
-    print(f"{len(chosen)} runs; {there} of them have records, {fate}", file=sys.stderr)
+    print(f"{len(chosen)} runs; {sum(there)} of them have records, {fate}", file=sys.stderr)
     texts = {name: (folder / f"{name}.ipynb").read_text("utf-8") for name in {run.experiment for run in waiting}}
     errors, began = [], time.monotonic()
     with _pool(workers, scheduler) as (submit, completed):

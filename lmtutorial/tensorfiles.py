@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lmtutorial.errors import InputError
+from lmtutorial.files import replacing
 
 SAFETENSORS = {
     "F64": "<f8",
@@ -99,7 +100,11 @@ def _safetensor(path: Path, total: int, data: int, name: str, dtype: str, shape:
 
 
 def write_safetensors(path: Path, shapes: dict[str, tuple[int, ...]], read: Callable[[str], np.ndarray]) -> None:
-    """Write float32 arrays to `path`, one after the other: `read(name)` is asked for each when its turn comes."""
+    """Write float32 arrays to `path`, one after the other: `read(name)` is asked for each when its turn comes.
+
+    Raises:
+        OSError: the folder cannot be written; as after an error of `read`, nothing is left behind.
+    """
     header, begin = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in shapes.items():
         end = begin + 4 * math.prod(shape)
@@ -107,15 +112,10 @@ def write_safetensors(path: Path, shapes: dict[str, tuple[int, ...]], read: Call
         begin = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(unfinished, "wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for name in shapes:
-                np.ascontiguousarray(read(name), dtype="<f4").tofile(file)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in shapes:
+            np.ascontiguousarray(read(name), dtype="<f4").tofile(file)
 
 
 def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

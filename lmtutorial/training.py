@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from lmtutorial import checkpoints, distributed
-from lmtutorial.callbacks import Checkpoint, Progress
+from lmtutorial.callbacks import Checkpoint, Progress, Waiting
 from lmtutorial.errors import InputError
 from lmtutorial.neural import NeuralLM
 from lmtutorial.tokenizers import Tokenizer
@@ -261,37 +261,50 @@ def train(
     if folder:
         keeper = Checkpoint(folder, _note(trained.model, config, ids, tokenizer), tokenizer)
         log = keeper.resume(trained)
-        distributed.agree("the steps that are done", log[-1]["step"] if log else 0)
+        distributed.agree("the steps that are done", _done(log))
         if distributed.is_first():
             watchers.append(keeper)
     if config.patience:
-        watchers.append(_Waiting(config.patience, log))
+        watchers.append(Waiting(config.patience, log))
     watchers = keras.callbacks.CallbackList(watchers, model=trained)
     watchers.on_train_begin()
     try:
-        while (done := log[-1]["step"] if log else 0) < config.steps and not trained.stop_training:
+        while _done(log) < config.steps and not trained.stop_training:
             watchers.on_epoch_begin(len(log))
-            began = time.perf_counter()
-            steps = range(done, min(done - done % config.evaluate_every + config.evaluate_every, config.steps))
-            losses = [_step(trained, windows, watchers, step) for step in steps]
-            seconds = time.perf_counter() - began
-            cost = _finite(
-                trained.model.score(validation)[1:].mean(), f"on the validation text after step {steps.stop}"
-            )
-            entry = {
-                "step": steps.stop,
-                "loss": float(np.mean(losses)),
-                "val_loss": cost,
-                "bits_per_char": cost * tokens_per_char / math.log(2),
-                "learning_rate": float(schedule(config)(steps[-1])),
-                "tokens_per_second": len(steps) * config.batch * config.context / seconds,
-                "seconds": (log[-1]["seconds"] if log else 0) + time.perf_counter() - began,
-            }
-            log.append(entry)
-            watchers.on_epoch_end(len(log) - 1, entry)
+            log.append(_pass(trained, windows, validation, tokens_per_char, watchers, log))
+            watchers.on_epoch_end(len(log) - 1, log[-1])
     finally:
         watchers.on_train_end()
     return trained.model, log
+
+
+def _done(log: list[dict]) -> int:
+    return log[-1]["step"] if log else 0
+
+
+def _pass(
+    trained: Trained,
+    windows: Windows,
+    validation: np.ndarray,
+    tokens_per_char: float,
+    watchers: keras.callbacks.CallbackList,
+    log: list[dict],
+) -> dict:
+    """Train from the log's end to the next pass over the validation text, and make it; return its entry of the log."""
+    config, began, done = windows.config, time.perf_counter(), _done(log)
+    steps = range(done, min(done - done % config.evaluate_every + config.evaluate_every, config.steps))
+    losses = [_step(trained, windows, watchers, step) for step in steps]
+    seconds = time.perf_counter() - began
+    cost = _finite(trained.model.score(validation)[1:].mean(), f"on the validation text after step {steps.stop}")
+    return {
+        "step": steps.stop,
+        "loss": float(np.mean(losses)),
+        "val_loss": cost,
+        "bits_per_char": cost * tokens_per_char / math.log(2),
+        "learning_rate": float(schedule(config)(steps[-1])),
+        "tokens_per_second": len(steps) * config.batch * config.context / seconds,
+        "seconds": (log[-1]["seconds"] if log else 0) + time.perf_counter() - began,
+    }
 
 
 def _step(trained: Trained, windows: Windows, watchers: keras.callbacks.CallbackList, step: int) -> float:
@@ -313,19 +326,6 @@ def _finite(loss: float, where: str) -> float:
             "start again with a lower learning rate"
         )
     return float(loss)
-
-
-class _Waiting(keras.callbacks.EarlyStopping):
-    """Early stopping that goes on waiting where an interrupted run did."""
-
-    def __init__(self, patience: int, log: list[dict]):
-        super().__init__("val_loss", patience=patience)
-        self.log = list(log)
-
-    def on_train_begin(self, logs=None):
-        super().on_train_begin(logs)
-        for epoch, entry in enumerate(self.log):
-            self.on_epoch_end(epoch, entry)
 
 
 def _note(model: NeuralLM, config: TrainingConfig, ids: np.ndarray, tokenizer: Tokenizer) -> dict:

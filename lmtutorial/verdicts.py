@@ -79,7 +79,7 @@ def judge(claim: Claim, records: Records) -> Verdict:
 
     Args:
         claim: what is claimed.
-        records: gives the records of an experiment.
+        records: gives the records of an experiment, as `load_records` does.
 
     Raises:
         InputError: the records do not suffice, or do not say which of them are meant.
@@ -105,9 +105,7 @@ def _sample(side: Side, records: Records) -> Sample:
     """Return the values of one side by seed."""
     if side.value is not None:
         return Sample({None: float(side.value)}, {}, None)
-    there = [record for record in records(side.experiment)]
-    newest = max((record["version"] for record in there), default=0)  # older ones no longer count
-    there = [record for record in there if record["version"] == newest]
+    there = records(side.experiment)
     chosen = [record for record in there if _matches(record["parameters"], side.where)]
     wanted = f"of {side.experiment} with {_listed(side.where)}"
     if not there:

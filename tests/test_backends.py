@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from lmtutorial import checkpoints
+from lmtutorial import backends, checkpoints
 from lmtutorial.backends import alike
+from lmtutorial.errors import InputError
 from lmtutorial.gpt import GPTConfig
 from lmtutorial.rnn import GATES, RNNConfig
 from lmtutorial.tokenizers import CharTokenizer
@@ -55,6 +56,18 @@ def test_layers_that_are_alike_are_traced_once():
     layers[1].kernel.assign(np.zeros((4, 3)))
     np.testing.assert_allclose(functions[1](x, training=False), layers[1](x), rtol=1e-6)
     assert traced == layers[:1]
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [lambda: backends.compiled(None, abs), lambda: alike([None], abs), backends.gpu],
+    ids=["one", "many", "gpu"],
+)
+def test_another_backend_is_refused(attempt, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(InputError) as error:
+        attempt()
+    assert str(error.value) == "models run on TensorFlow and JAX; Keras' backend is torch: set KERAS_BACKEND"
 
 
 @pytest.mark.slow

@@ -201,6 +201,12 @@ def test_a_note_without_tokenizer_is_refused(folder, model):
     assert "was trained with another tokenizer" in refusal(checkpoints.read_model, folder)
 
 
+def test_a_run_has_its_folders_name_however_it_is_given(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for given in (folder, folder / BEST, ".", BEST):
+        assert checkpoints.name_of(given) == folder.name
+
+
 @pytest.mark.parametrize(
     ("gone", "asked", "message"),
     [

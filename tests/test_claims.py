@@ -128,10 +128,9 @@ def test_a_side_may_come_from_another_experiment():
     assert verdict.records[-1].startswith("y/")
 
 
-def test_records_of_another_profile_or_an_older_version_do_not_count():
+def test_records_of_another_profile_do_not_count():
     smoke = [r | {"parameters": r["parameters"] | {"profile": "smoke"}} for r in runs("lstm", 9, 9, 9)]
-    newer = [r | {"version": 2} for r in LSTM + RNN]
-    assert judge(runs("lstm", 9, 9, 9) + smoke + newer).effect == pytest.approx(0.5)
+    assert judge(LSTM + RNN + smoke).effect == pytest.approx(0.5)
     where = {"where": {"model": "lstm", "profile": "smoke"}}
     assert judge(LSTM + RNN + smoke, claimed=where).effect == pytest.approx(1.6 - 9)
 
@@ -164,9 +163,14 @@ def test_the_command_repeats_the_runs_of_a_side():
         ({"bettr": "lower"}, "the claim has the unknown bettr"),
         ({"better": "less"}, "better is 'less'; it must be lower or higher"),
         ({"compare": "odds"}, "compare is 'odds'; it must be difference or ratio"),
-        ({"compare": "ratio"}, "the margin of a ratio is a number from 1; it is 0.01"),
-        ({"margin": -1}, "the margin of a difference is a number from 0; it is -1"),
-        ({"margin": True}, "the margin of a difference is a number from 0; it is True"),
+        ({"compare": "ratio"}, "the margin of a ratio is a finite number from 1; it is 0.01"),
+        ({"margin": -1}, "the margin of a difference is a finite number from 0; it is -1"),
+        ({"margin": True}, "the margin of a difference is a finite number from 0; it is True"),
+        ({"margin": float("nan")}, "the margin of a difference is a finite number from 0; it is nan"),
+        ({"margin": float("inf")}, "the margin of a difference is a finite number from 0; it is inf"),
+        ({"experiment": ["x"]}, r"the experiment of the side claimed is \['x'\]; it must be a name"),
+        ({"experiment": 5}, "the experiment of the side claimed is 5; it must be a name"),
+        ({"other": {"metric": ["nats"]}}, r"the metric of the side other is \['nats'\]; it must be a name"),
         ({"seeds": 0}, "the number of seeds is 0; it must be 1 or more"),
         ({"id": "LSTM beats RNN"}, "an id consists of small letters, digits and single hyphens"),
         ({"statement": {"en": "An LSTM is better."}}, "the statement lacks zh"),
@@ -174,7 +178,9 @@ def test_the_command_repeats_the_runs_of_a_side():
         ({"statement": "An LSTM is better."}, "the statement must consist of fields"),
         ({"claimed": {"model": "lstm"}}, "the side claimed has the unknown model"),
         ({"claimed": {"where": "lstm"}}, "`where` of the side claimed must give values of parameters"),
-        ({"other": {"value": "high"}}, "the value of the side other is 'high'; it must be a number"),
+        ({"other": {"value": "high"}}, "the value of the side other is 'high'; it must be a finite number"),
+        ({"other": {"value": float("nan")}}, "the value of the side other is nan; it must be a finite number"),
+        ({"other": {"value": 10**400}}, "the value of the side other is 1000.*; it must be a finite number"),
         ({"other": {"value": 1, "where": {}}}, "the side other has the unknown where"),
         ({"claimed": {"value": 1}, "other": {"value": 2}}, "both sides are constants"),
         ({"other": CLAIM["claimed"]}, "both sides are the same"),
@@ -307,9 +313,22 @@ def test_all_problems_are_reported_at_once(root, capsys):
         "lmtutorial: claim none: there are no records of y; run `lmtutorial sweep y`",
         "lmtutorial: book/index.md says that claim lstm-beats-rnn is right; the records say supported",
         "lmtutorial: book/index.md states the claim gone, which book/claims.yml lacks",
-        "lmtutorial: book/index.md says that claim few is refuted; the records give no verdict",
+        "lmtutorial: book/index.md says that claim few is refuted; there is no verdict on it",
     ]
     assert run(capsys)[0] == 2
+
+
+def test_a_malformed_claim_is_not_said_to_be_missing(root, capsys):
+    write_claims(root, CLAIM | {"metric": ["nats"]})
+    code, _, err = run(capsys, "--check")
+    assert code == 1
+    assert "the metric of the side claimed is ['nats']" in err
+    assert "lacks" not in err
+
+
+def test_records_made_before_the_version_was_raised_do_not_count(root, capsys):
+    write_records(root, [r | {"version": 0, "metrics": {"nats": 9.0}} for r in LSTM])
+    assert run(capsys, "--check")[0] == 0
 
 
 def test_long_ids_that_begin_and_end_alike_are_two(root):

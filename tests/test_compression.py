@@ -200,8 +200,9 @@ def test_another_kind_of_file_is_refused(other):
         decompress(other)
 
 
-def test_another_training_text_of_the_same_name_is_refused(compressed, corpus):
+def test_another_training_text_of_the_same_name_is_refused_before_training(compressed, corpus, monkeypatch):
     corpus.write_text(PROSE.upper(), encoding="utf-8")
+    monkeypatch.setattr(ngram, "train", None)
     with pytest.raises(InputError, match="made with another text of the name"):
         decompress(compressed)
 
@@ -259,6 +260,11 @@ def test_more_bytes_than_the_code_can_hold_are_refused_soon(compressed):
 def test_a_wrong_number_of_bytes_is_noticed(compressed):
     with pytest.raises(InputError, match="damaged"):
         decompress(with_header(compressed, bytes=11))
+
+
+def test_an_order_that_would_eat_all_memory_is_refused(compressed):
+    with pytest.raises(InputError, match="the order of kn1000 is too high"):
+        decompress(with_header(compressed, model="kn1000"))
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(corpus):

@@ -144,6 +144,16 @@ def test_an_unknown_profile_lists_the_known_ones(book):
         execute(book, "one", "huge")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("one: [", r"broken\.yml is no YAML"), ("[one]", r"broken\.yml must give parameters by chapter")],
+)
+def test_a_broken_profile_is_named(book, text, message):
+    (book / "notebooks" / "profiles" / "broken.yml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        execute(book, "one", "broken")
+
+
 def test_a_missing_or_broken_notebook_is_named(book):
     with pytest.raises(InputError, match=r"there is no notebook .*three\.ipynb"):
         execute(book, "three", "laptop")

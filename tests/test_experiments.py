@@ -161,6 +161,21 @@ def test_records_are_read_as_a_table_with_a_row_each(results):
     assert len(experiments.records_table(["x99"], "laptop", {"seed": 1})) == 1
 
 
+def test_a_parameter_named_like_a_metric_or_a_field_is_a_column_of_its_own(results):
+    write(results, parameters={"profile": "laptop", "seconds": 25, "nats_per_char": 9, "preset": "small"})
+    (row,) = experiments.read_records("x99").to_dict("records")
+    assert (row["seconds"], row["nats_per_char"], row["preset"]) == (2.5, 1.5, "small")
+    assert (row["asked_seconds"], row["asked_nats_per_char"]) == (25, 9)
+
+
+def test_records_of_an_older_version_no_longer_count(results):
+    write(results, seed=0)
+    write(results, seed=1)
+    write(results, seed=1, version=2)
+    assert [(each["version"], each["seed"]) for each in experiments.load_records("x99")] == [(2, 1)]
+    assert experiments.read_records("x99").seed.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from lmtutorial import cli, export, ngram
+from lmtutorial import cli, export, ngram, onnxexport
 from lmtutorial.checkpoints import BEST, build, describe, fingerprint, save
 from lmtutorial.errors import InputError
 from lmtutorial.files import sha256
@@ -82,6 +82,16 @@ def test_the_command_writes_models_and_a_manifest_with_their_hashes(tmp_path, ca
     assert "one.safetensors" in capsys.readouterr().out
     kept = safetensors.numpy.load((tmp_path / "to" / "two.safetensors").read_bytes())
     assert kept["layer_0/recurrent_bias"].dtype == np.float16
+
+
+def test_runs_given_as_checkpoints_keep_their_own_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnxexport, "convert", lambda model: b"")
+    for name in ("one", "two"):
+        write_run(tmp_path / name)
+    given = [str(tmp_path / name / BEST) for name in ("one", "two")]
+    assert cli.main(["export", *given, "--to", str(tmp_path / "to"), "--onnx"]) == 0
+    files = {path.name for path in (tmp_path / "to").iterdir()}
+    assert files == {"manifest.json", "one.safetensors", "two.safetensors", "one.onnx", "two.onnx"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
-"""Tests of `lmtutorial.files`."""
+"""Tests of `lmtutorial.files`, and of the file of tensors that is written as they are."""
 
 import errno
 import os
 import stat
 
+import numpy as np
 import pytest
 
 from lmtutorial.errors import InputError
 from lmtutorial.files import read_bytes, read_text, sha256, write_atomically
+from lmtutorial.tensorfiles import read_safetensors, write_safetensors
 
 OLD, NEW = b"old", b"n" * 100_000
 
@@ -39,13 +41,35 @@ def test_other_users_may_read_a_written_file(tmp_path):
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
 
 
+def write_tensor(path, content):
+    write_safetensors(path, {"a": (len(content),)}, lambda _: np.frombuffer(content, np.uint8))
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize("write", [write_atomically, write_tensor])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step, write):
     (tmp_path / "file").write_bytes(OLD)
     monkeypatch.setattr(os, step, fail_with(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left"):
-        write_atomically(tmp_path / "file", NEW)
+        write(tmp_path / "file", NEW)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": OLD}
+
+
+def test_an_interruption_while_a_file_is_written_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "file").write_bytes(OLD)
+
+    def read(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_safetensors(tmp_path / "file", {"a": (3,)}, read)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": OLD}
+
+
+def test_a_file_of_tensors_is_written_in_a_folder_made_for_it(tmp_path):
+    write_tensor(tmp_path / "a" / "file", OLD)
+    assert read_safetensors(tmp_path / "a" / "file")["a"].read().tolist() == list(OLD)
+    assert stat.S_IMODE((tmp_path / "a" / "file").stat().st_mode) == 0o644
 
 
 def test_a_file_too_large_for_the_system_leaves_the_old_file_and_nothing_else(tmp_path, run_python):

@@ -347,10 +347,9 @@ def test_code_in_a_fence_is_no_prose_but_a_glossary_is():
 
 
 def test_verdicts_in_chinese_are_compared_with_the_records(root, monkeypatch):
-    (root / "book" / "claims.yml").write_text("[]\n")
+    (root / "book" / "claims.yml").write_text("- id: a\n")
     verdict = type("Verdict", (), {"claim": type("Claim", (), {"id": "a"}), "word": "refuted"})
     monkeypatch.setattr(statements, "judge_all", lambda _: ([verdict], []))
-    monkeypatch.setattr(statements, "read", lambda _: ([verdict.claim], []))
     translate(root, rule="（[refuted](../../book/claims.md#claim-a)，[成立](../../book/claims.md#claim-a)）")
     assert statements.check(root)[1] == [
         f"notebooks/zh/one.ipynb says that claim a is {said}; the records say 不成立" for said in ("refuted", "成立")

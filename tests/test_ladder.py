@@ -1,18 +1,27 @@
 """The landing page's ladder comes from records, and from nothing else."""
 
 import pandas as pd
+import pytest
 
 from lmtutorial import ladder
+from lmtutorial.errors import InputError
 from lmtutorial.experiments import read_records
 
 IN_TIME = pd.DataFrame(
     [
-        {"text": "tinyshakespeare", "level": "char", "model": model, "seed": seed, "bits_per_char": bits + seed / 10}
-        for number, (model, _) in enumerate(ladder.RUNGS.values())
+        {
+            "text": "tinyshakespeare",
+            "level": "char",
+            "model": model,
+            "asked_seconds": 25.0 if preset else 0.0,
+            "seed": seed,
+            "bits_per_char": bits + seed / 10,
+        }
+        for number, (model, preset) in enumerate(ladder.RUNGS.values())
         for bits in [6.0 - number / 2]
         for seed in range(2)
     ]
-    + [{"text": "tang", "level": "byte", "model": "lstm", "seed": 0, "bits_per_char": 99.0}]
+    + [{"text": "tang", "level": "byte", "model": "lstm", "asked_seconds": 25.0, "seed": 0, "bits_per_char": 99.0}]
 )
 OVER_TEXT = pd.DataFrame(
     [
@@ -27,9 +36,28 @@ OVER_TEXT = pd.DataFrame(
 def test_a_rung_has_the_mean_and_the_interval_of_its_records():
     rungs = {rung.name: rung for rung in ladder.ladder(IN_TIME, OVER_TEXT)}
     mean, half = rungs["knows the alphabet"].quick
-    assert (round(mean, 9), round(half, 4)) == (6.05, 0.6355)  # 12.71 × 0.0707 / √2
+    assert (round(mean, 9), round(half, 4)) == (6.05, 0.6353)  # 12.706 × 0.0707 / √2
     assert rungs["LSTM"].long == (2.5, 0.0)
     assert rungs["knows the alphabet"].long is None
+
+
+def test_a_training_of_another_length_is_no_short_one():
+    longer = IN_TIME[IN_TIME.model == "lstm"].assign(asked_seconds=100.0, bits_per_char=0.5)
+    assert ladder.ladder(pd.concat([IN_TIME, longer]), OVER_TEXT) == ladder.ladder(IN_TIME, OVER_TEXT)
+    with pytest.raises(InputError, match="x01_ladder has no records of rnn with seconds=25"):
+        ladder.ladder(IN_TIME[IN_TIME.asked_seconds == 0], OVER_TEXT)
+
+
+@pytest.mark.parametrize(("runs", "half"), [(2, 12.706), (6, 2.571), (10, 2.262)])
+def test_up_to_ten_runs_have_an_interval(runs, half):
+    values = pd.Series(range(runs), dtype=float)
+    assert ladder._interval(values) == pytest.approx((values.mean(), half * values.sem()))
+
+
+@pytest.mark.parametrize("runs", [1, 11])
+def test_where_there_is_no_interval_the_number_of_runs_is_named(runs):
+    with pytest.raises(InputError, match=f"are of 2 to 10 runs of a model; one has {runs}"):
+        ladder._interval(pd.Series([1.0] * runs))
 
 
 def test_the_worst_stands_first_and_every_model_is_there():

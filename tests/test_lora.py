@@ -56,6 +56,17 @@ def test_adapters_begin_as_nothing_train_alone_and_merge(fields):
     assert len(model.trainable_variables) == len(weights)
 
 
+@pytest.mark.jax
+def test_a_merged_model_with_dropout_trains_on():
+    model = model_of({"dropout": 0.1})
+    before = [variable.path for variable in model.trainable_variables]
+    lora.adapt(model)
+    lora.merge(model)
+    assert not [variable.path for variable in model.trainable_variables if "int" in variable.dtype]
+    assert [variable.path for variable in model.trainable_variables] == before
+    assert np.isfinite(lora.fine_tune(model, EXAMPLES, TrainingConfig(steps=1, batch=2, context=6, warmup=0)))
+
+
 def test_labels_are_learnt_and_chosen_by_likelihood():
     model = model_of(LLAMA)
     lora.adapt(model, rank=4)
@@ -91,6 +102,7 @@ def test_what_makes_no_sense_is_refused():
         assert str(error.value) == message
     lora.adapt(model)
     for examples, message in [
+        ([], "there are no examples to learn from"),
         ([([1], [])], "an example needs at least one token that is given and one to learn"),
         ([([1] * 5, [2, 3, 4])], "an example of 8 tokens is longer than the context of 6"),
     ]:

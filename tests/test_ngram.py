@@ -211,15 +211,6 @@ def test_kenlm_reads_our_arpa_file_and_gives_the_same_scores(order, method, tmp_
     np.testing.assert_allclose([p for p, _, _ in theirs], -model.score(text) / np.log(10), rtol=0, atol=1e-4)
 
 
-def test_an_arpa_file_names_tokens_by_the_given_symbols(tmp_path):
-    model = NGram(HAND, 2, 4)
-    names = ["to", "be", "or", "词"]
-    model.write_arpa(tmp_path / "model.arpa", names)
-    text = [0, 1, 2, 3, 0, 1]
-    theirs = kenlm_scores(tmp_path / "model.arpa", [names[i] for i in text])
-    np.testing.assert_allclose([p for p, _, _ in theirs], -model.score(text) / np.log(10), rtol=0, atol=1e-4)
-
-
 @pytest.mark.parametrize("method", ["ml", "additive"])
 def test_arpa_is_refused_for_methods_that_do_not_back_off(method, tmp_path):
     with pytest.raises(InputError, match=f"back off to shorter contexts; '{method}' does not"):
@@ -340,6 +331,13 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name):
 def test_a_name_with_order_zero_is_refused():
     with pytest.raises(InputError, match="at least 1; got 0"):
         ngram.train("kn0", HAND, 4)
+
+
+def test_a_name_with_a_very_high_order_is_refused():
+    ids = 50 * [0, 1]
+    assert ngram.train("kn32", ids, 4).order == 32
+    with pytest.raises(InputError, match="the order of kn33 is too high: choose at most 32, such as kn5"):
+        ngram.train("kn33", ids, 4)
 
 
 def test_more_context_costs_less_on_the_text_it_was_trained_on():

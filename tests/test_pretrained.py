@@ -1,5 +1,8 @@
 """Published weights: logits, tokens and conversations, whatever the shape; and files that are not what they say."""
 
+import contextlib
+import dataclasses
+import errno
 import itertools
 import json
 import os
@@ -11,7 +14,7 @@ import pytest
 import safetensors.numpy
 import tokenizers as library
 
-from lmtutorial import cli, data, generation, pretrained, tokenizers
+from lmtutorial import cli, data, families, generation, pretrained, tokenizers
 from lmtutorial.errors import InputError
 from lmtutorial.files import sha256
 from lmtutorial.gpt import GPT, GPTConfig
@@ -213,7 +216,7 @@ def write_gguf(path, config, weights, kind=None, **changes):
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(H)
+    writer.add_head_count(changes.get("heads", H))
     writer.add_head_count_kv(config["num_key_value_heads"])
     writer.add_key_length(config.get("head_dim", config["hidden_size"] // H))
     writer.add_rope_freq_base(config["rope_theta"])
@@ -436,6 +439,22 @@ def test_a_packages_model_is_converted_once_and_only_if_it_is_the_one_we_know(tm
     assert [file.name for file in cache.iterdir()] == ["tiny"]
 
 
+def test_a_full_disk_is_called_what_it_is(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = write_gguf(tmp_path / "model.gguf", LLAMA, weights_of(LLAMA))
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Package, "archive", full)
+        with pytest.raises(InputError, match=r"out of reach \(.*No space left on device\); connect, or install it"):
+            load("smollm2")
+    monkeypatch.setattr(pretrained, "_gguf_of", lambda package: contextlib.nullcontext(path))
+    monkeypatch.setattr(pretrained, "write_safetensors", full)
+    with pytest.raises(InputError, match="smollm2 cannot be written: No space left on device; set LMTUTORIAL_CACHE"):
+        load("smollm2")
+
+
 # --- what is not what it says
 
 
@@ -488,6 +507,14 @@ FOLDERS = {
         lambda folder: spoiled(folder, "config.json", {"rope_scaling": {"rope_type": "yarn"}}),
         "the configuration has rope_type 'yarn'; this model reads 'default' only",
     ),
+    "positions scaled by a word": (
+        lambda folder: spoiled(folder, "config.json", {"rope_scaling": "linear"}),
+        "the configuration scales positions by 'linear'; this model reads a table of fields only",
+    ),
+    "positions scaled by a list": (
+        lambda folder: spoiled(folder, "config.json", {"rope_parameters": [1]}),
+        r"the configuration scales positions by \[1\]; this model reads a table of fields only",
+    ),
     "no configuration": (lambda folder: (folder / "config.json").unlink(), "there is no file .*config.json"),
     "no JSON": (lambda folder: (folder / "config.json").write_text("{"), "config.json is no JSON"),
     "a field missing": (
@@ -523,6 +550,43 @@ def test_a_folder_that_is_not_what_it_says_is_refused_in_one_line(spoil, message
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "name", "values"),
+    [
+        ("eos_token", "end token", [{}, {"content": 2}, 2, ["a"]]),
+        ("chat_template", "chat template", [[{}], [2], [{"name": [], "template": ""}], 2, {"default": "a"}]),
+    ],
+)
+def test_settings_of_a_tokenizer_that_are_no_text_are_refused(field, name, values, tmp_path):
+    folder = write_folder(tmp_path / "model", LLAMA, weights_of(LLAMA))
+    for value in values:
+        spoiled(folder, "tokenizer_config.json", {"eos_token": None} | {field: value})
+        with pytest.raises(InputError) as error:
+            load(folder)
+        path = folder / "tokenizer_config.json"
+        assert str(error.value) == f"{path} is damaged: its {name} is no text; use a whole copy", value
+
+
+def test_the_template_of_several_is_the_default(tmp_path):
+    folder = write_folder(tmp_path / "model", LLAMA, weights_of(LLAMA))
+    several = [{"name": "tools", "template": "T"}, {"name": "default", "template": "D"}]
+    spoiled(folder, "tokenizer_config.json", {"eos_token": {"content": "<|im_end|>"}, "chat_template": several})
+    _, tokenizer = load(folder)
+    assert (tokenizer.end, tokenizer.template) == ("<|im_end|>", "D")
+
+
+def test_positions_that_are_no_table_are_refused(tmp_path):
+    weights = weights_of(GPT2) | {"transformer.wpe.weight": np.ones((), "float32")}
+    with pytest.raises(InputError, match=r"transformer.wpe.weight has shape \(\) instead of \(24, 16\)"):
+        load(write_folder(tmp_path / "model", GPT2, weights))
+
+
+def test_a_row_keeps_what_it_is_in_every_block():
+    family = dataclasses.replace(families.GPT2, block_rows=(families.Row("h.{i}.w", ("w",), cut=True),))
+    *_, last = family.table(GPTConfig(V, layers=2))
+    assert last == families.Row("h.1.w", ("block_1/w",), cut=True)
+
+
 @pytest.mark.parametrize("share", [0.0, 1e-4, 0.02, 0.2, 0.5, 0.99])
 def test_a_gguf_file_cut_off_anywhere_is_refused(share, tmp_path):
     path = write_gguf(tmp_path / "model.gguf", LLAMA, weights_of(LLAMA))
@@ -541,6 +605,7 @@ def test_other_gguf_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "version.gguf").write_bytes(content)
     (tmp_path / "model.pt").write_bytes(b"\x80\x02.")
     write_gguf(tmp_path / "other.gguf", LLAMA, weights, architecture="qwen2")
+    write_gguf(tmp_path / "heads.gguf", LLAMA, weights, heads=0)
     write_gguf(tmp_path / "pre.gguf", LLAMA, weights, pre="llama-bpe")
     write_gguf(tmp_path / "less.gguf", LLAMA, {k: v for k, v in weights.items() if k != NORM})
     refused = {
@@ -548,6 +613,7 @@ def test_other_gguf_files_are_refused_in_one_line(tmp_path):
         "version.gguf": "is GGUF of version 1; 2 and 3 are read",
         "model.pt": "is a pickle, which could run any code; give safetensors or GGUF",
         "other.gguf": "holds a model of the architecture 'qwen2'; of GGUF files llama is read",
+        "heads.gguf": "heads must be at least 1; got 0",
         "pre.gguf": "has a tokenizer 'gpt2' with pre-tokenizer 'llama-bpe'; 'gpt2' with smollm, gpt-2 is read",
         "less.gguf": "lacks the weights output_norm.weight",
     }

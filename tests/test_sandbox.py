@@ -82,7 +82,7 @@ def test_memory_is_limited(program):
     "program", ["while True: print('x' * 100)", "print('x' * 10**7)", "import sys\nsys.stderr.write('x' * 10**6)"]
 )
 def test_output_is_limited(program):
-    outcome = sandbox.run(program, characters=1000)
+    outcome = sandbox.run(program, output_bytes=1000)
     assert outcome.kind == "output"
     assert outcome.output == "x" * 100 + "\n" + outcome.output[101:] or set(outcome.output) == {"x"}
     assert len(outcome.output) == 1000
@@ -207,7 +207,14 @@ def test_many_at_once_keep_apart():
     assert all(outcome.output.startswith(str(number)) for number, outcome in enumerate(outcomes))
 
 
-@pytest.mark.parametrize("limits", [{"seconds": 0}, {"seconds": 10**6}, {"megabytes": 1}, {"characters": 0}])
+def test_limits_may_be_fractions():
+    assert sandbox.run("", seconds=2.5, megabytes=128.5).passed
+    start = time.monotonic()
+    assert sandbox.run("while True: pass", seconds=1.5).kind == "time"
+    assert 1.5 <= time.monotonic() - start < 6
+
+
+@pytest.mark.parametrize("limits", [{"seconds": 0}, {"seconds": 10**6}, {"megabytes": 1}, {"output_bytes": 0}])
 def test_senseless_limits_are_refused(limits):
     with pytest.raises(InputError):
         sandbox.run("", **limits)

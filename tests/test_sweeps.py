@@ -73,6 +73,48 @@ def test_conditions_choose_runs(folder):
     assert [(run.parameters["word"], run.seed) for run in chosen] == [("bb", 1)]
 
 
+def test_a_profile_that_says_nothing_is_every_point_once(folder):
+    (folder / "sweeps.yml").write_text(SWEEPS.replace("laptop: {seeds: 2}", "laptop:"))
+    assert [run.seed for run in sweeps.runs(folder, "x90_toy", "laptop")] == [0, 0, 0]
+
+
+def test_an_experiment_named_twice_is_run_once(folder):
+    assert sweeps.names(folder, ["x90_toy", "x90_toy"]) == ["x90_toy"]
+    assert len(sweeps.choose(folder, ["x90_toy", "x90_toy"], "laptop", [])) == 6
+
+
+@pytest.mark.parametrize("text", ["seed = 2 * 3", "seed =", "a.seed = 3"])
+def test_parameters_that_are_no_literals_are_refused(folder, text):
+    cell = nbformat.v4.new_code_cell(text, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "x90_toy.ipynb")
+    with pytest.raises(InputError, match=r"x90_toy\.ipynb: the cell tagged parameters must give literals to names"):
+        sweeps.runs(folder, "x90_toy", "laptop")
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_failed_run_points_to_its_notebook_only_where_there_is_one(folder, monkeypatch, writes):
+    def fail(source, target, values, log):
+        log.write_text("it broke")
+        if writes:
+            target.write_bytes(source.read_bytes())
+        return 1, 0
+
+    monkeypatch.setattr(sweeps, "run_notebook", fail)
+    (first, *_), text = sweeps.runs(folder, "x90_toy", "laptop"), (folder / "x90_toy.ipynb").read_text()
+    error = sweeps.perform(first, text, "out", "out")
+    assert "it broke" in error
+    assert (
+        (f"; see out/x90_toy/{first.name}.ipynb" in error) == writes == Path(f"out/x90_toy/{first.name}.ipynb").exists()
+    )
+
+
+def test_a_target_is_asked_once_whether_it_holds_a_run(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweeps.Target, "holds", lambda self, name: asked.append(name) or True)
+    assert sweeps.sweep(sweeps.runs(folder, "x90_toy", "laptop"), folder, "out", "out") == []
+    assert len(asked) == 6
+
+
 @pytest.mark.slow
 def test_a_sweep_resumes_and_deleted_records_come_back_the_same(folder, capsys):
     assert main(["sweep", "x90_toy", "--to", "out", "--workers", "2"]) == 0
@@ -136,6 +178,8 @@ def test_ctrl_c_ends_the_running_notebooks_and_keeps_what_is_done(folder):
         (["x91"], "there is no experiment 'x91'; there are x90_toy"),
         (["x90_toy", "--profile", "huge"], "x90_toy has no profile 'huge'; it has laptop, smoke"),
         (["x90_toy", "--only", "word"], "--only takes NAME=VALUE"),
+        (["x90_toy", "--only", "word=["], "--only takes a value in YAML; got 'word=['"),
+        (["x90_toy", "--only", "word=2026-02-31"], "--only takes a value in YAML; got 'word=2026-02-31'"),
         (["x90_toy", "--only", "word=zz"], "no run of x90_toy has word=zz"),
         (["x90_toy", "--workers", "0"], "--workers must be at least 1"),
         (["x90_toy", "--to", "/proc/nothing"], "/proc/nothing cannot be written"),
@@ -159,6 +203,11 @@ def test_bad_input_is_one_line_and_nothing_runs(folder, capsys, arguments, messa
         ),
         (SWEEPS.replace("version: 1", "edition: 1"), "x90_toy needs version, points and profiles"),
         ("x90_toy: [", "is no YAML"),
+        (SWEEPS.replace("[{word: [a, bb, ccc]}]", "[]"), "x90_toy has no points for the profile laptop"),
+        (SWEEPS.replace("[{word: [a, bb, ccc]}]", ""), "x90_toy has no points for the profile laptop"),
+        (SWEEPS.replace("[a, bb, ccc]", "[]"), "x90_toy has no points for the profile laptop"),
+        (SWEEPS.replace("{seeds: 2}", "2"), "x90_toy needs profiles such as"),
+        (SWEEPS.partition("laptop:")[0], "x90_toy needs profiles such as"),
         (SWEEPS.replace("[a, bb, ccc]", "[a, a]"), "x90_toy word=a pause=0.0 seed=0 stands there twice"),
     ],
 )

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from lmtutorial import checkpoints, tokenizers
+from lmtutorial import checkpoints, distributed, tokenizers
 from lmtutorial.callbacks import Progress
 from lmtutorial.checkpoints import BEST, LAST, TOKENIZER
 from lmtutorial.errors import InputError
@@ -403,6 +404,23 @@ def test_what_a_killed_run_left_half_written_is_removed(finished, tmp_path):
         (tmp_path / name).touch()
     run(CONFIG, tmp_path)
     assert [path.name for path in tmp_path.glob(".*")] == [".mine"]
+
+
+def test_what_is_half_written_is_removed_by_the_first_process_alone(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / f".{LAST}.a1").touch()
+    monkeypatch.setattr(distributed, "is_first", lambda: False)
+    run(CONFIG, tmp_path)
+    assert [path.name for path in tmp_path.glob(".*")] == [f".{LAST}.a1"]
+
+
+def test_what_another_run_has_removed_already_is_no_error(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / f".{LAST}.a1").touch()
+    there = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [path for path in there(self, pattern) for _ in "ab"])
+    run(CONFIG, tmp_path)
+    assert list(there(tmp_path, ".*")) == []
 
 
 @pytest.mark.parametrize(

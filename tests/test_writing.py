@@ -78,6 +78,15 @@ def test_nothing_is_drawn_from_a_broken_model(name):
         model.write(state, np.zeros((1, V), dtype="float32"), np.zeros((1, 3)), 1)
 
 
+@pytest.mark.parametrize("value", [-np.inf, np.nan, np.inf])
+def test_nothing_is_drawn_where_one_row_of_several_is_broken(value):
+    model = shared("lstm")
+    logits = np.zeros((2, V), dtype="float32")
+    logits[0] = value
+    with pytest.raises(InputError, match=f"nothing can be drawn from logits whose largest is {value}"):
+        model.write(model.initial_state(2), logits, np.zeros((2, 3)), 1)
+
+
 @pytest.mark.jax
 def test_the_draw_is_the_place_in_the_cumulative_distribution():
     logits = np.log(np.array([[0.25, 0.5, 0.25]], dtype="float32"))
