@@ -51,7 +51,7 @@ fuzz: env ## hand some ten thousand broken files of each kind to every reader, t
 	@$(BIN)/python -m pip install --quiet --target _build/atheris --upgrade atheris==3.0.0
 	@PYTHONPATH=_build/atheris $(BIN)/python tests/guided.py
 
-faults: env ## kill what writes at random moments, fill its disk, set the clock back (half an hour)
+faults: env ## kill what writes at random moments, fill its disk, set the clock back (ten minutes)
 	@$(BIN)/python -m pytest $(PARALLEL) tests/faults
 
 sweep: env ## make the runs of experiments that have no record yet
