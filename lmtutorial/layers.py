@@ -74,7 +74,7 @@ def attend(query, key, value, mask):
     return ops.reshape(mixed, (B, T, H, d)), ops.reshape(weights, (B, H, T, S))
 
 
-def attend_back(query, key, value, mask):
+def attend_causally(query, key, value, mask):
     """Return what `attend` returns first, where the T queries are the last of the S positions and none looks ahead.
 
     A GPU never writes the weights to its memory (Dao et al. 2022). A processor takes `PART` queries at a time, and only
@@ -195,7 +195,7 @@ class Attention(keras.layers.Layer):
         if past is not None:
             key, value = follow(past[0], key, at), follow(past[1], value, at)
         if training:
-            mixed, weights = attend_back(query, key, value, mask), None
+            mixed, weights = attend_causally(query, key, value, mask), None
         else:
             mixed, weights = attend(query, key, value, mask)
         return self.output_layer(ops.reshape(mixed, (B, T, -1))), (key, value), weights

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from lmtutorial import layers
-from lmtutorial.layers import Attention, Block, FeedForward, attend, attend_back, norm, rotate, sinusoids
+from lmtutorial.layers import Attention, Block, FeedForward, attend, attend_causally, norm, rotate, sinusoids
 
 B, T, D, H, K, d, F = 2, 6, 8, 4, 2, 6, 10
 PLACES = np.arange(T, dtype="int32")
@@ -156,7 +156,7 @@ def test_training_attends_to_the_same_on_every_device(last, heads, device, monke
     query, key, value = drawn(B, last, H, d), drawn(B, T, heads, d, seed=1), drawn(B, T, heads, d, seed=2)
     batched = np.stack([CAUSAL, CAUSAL & (PLACES > 0) | np.eye(T, dtype=bool)])
     for mask in (CAUSAL[-last:], batched[:, -last:]):
-        close(attend_back(query, key, value, mask), attend(query, key, value, mask)[0])
+        close(attend_causally(query, key, value, mask), attend(query, key, value, mask)[0])
 
 
 @pytest.mark.parametrize("device", [None, "a GPU"])
