@@ -74,9 +74,9 @@ def test_a_stream_is_the_same_text_in_pieces(server):
     status, content = ask(server, {"prompt": "to ", "max_tokens": 30, "stream": True})
     *events, done, rest = content.split("\n\n")
     assert (status, done, rest) == (200, "data: [DONE]", "")
-    pieces = [json.loads(event.removeprefix("data: "))["choices"][0]["text"] for event in events]
-    assert "".join(pieces) == written(server, "to ", 30)
-    assert len(pieces) == 30
+    choices = [json.loads(event.removeprefix("data: "))["choices"][0] for event in events]
+    assert "".join(choice["text"] for choice in choices) == written(server, "to ", 30)
+    assert [choice["finish_reason"] for choice in choices] == [None] * 30 + ["length"]
 
 
 def test_the_models_are_listed(server):
