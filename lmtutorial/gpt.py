@@ -266,6 +266,7 @@ class GPT(NeuralLM):
                 table = self.position_embedding
             case "sinusoidal":
                 table = sinusoids(self.window, self.config.width)
+                x = x * math.sqrt(self.config.width)  # or the waves, up to 1, drown the tokens (Vaswani et al. 2017)
             case _:
                 return x
         return x + ops.take(ops.cast(table, x.dtype), ops.maximum(positions, 0), axis=0)
