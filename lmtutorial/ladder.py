@@ -9,6 +9,7 @@ import pandas as pd
 
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import read_records
+from lmtutorial.intervals import interval
 from lmtutorial.phrases import ENGLISH, Phrases
 from lmtutorial.verdicts import figure
 
@@ -17,6 +18,7 @@ RUNGS = {  # name in the table: model in x01_ladder, preset in x00_presets
     "knows how frequent each character is": ("unigram", None),
     "Kneser–Ney, order 5": ("kn5", None),
     "modified Kneser–Ney, order 5": ("mkn5", None),
+    "modified Kneser–Ney, order 7": ("mkn7", None),
     "SimpleRNN": ("rnn", "rnn-small"),
     "GRU": ("gru", "gru-small"),
     "LSTM": ("lstm", "lstm-small"),
@@ -24,17 +26,6 @@ RUNGS = {  # name in the table: model in x01_ladder, preset in x00_presets
     "GPT, today's recipe": ("laptop", "laptop"),
 }
 SECONDS = 25  # of the processor, which the short training takes
-STUDENTS_T = {  # 97.5 % quantile by number of runs
-    2: 12.706,
-    3: 4.303,
-    4: 3.182,
-    5: 2.776,
-    6: 2.571,
-    7: 2.447,
-    8: 2.365,
-    9: 2.306,
-    10: 2.262,
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ def ladder(in_time: pd.DataFrame, over_text: pd.DataFrame) -> list[Rung]:
     """Return the rungs, worst first, from the records of `x01_ladder` and `x00_presets`.
 
     Raises:
-        InputError: a model has no records, or so many or few that there is no interval.
+        InputError: a model has no records, or only one.
     """
     in_time = in_time[(in_time.text == "tinyshakespeare") & (in_time.level == "char")]
     rungs = []
@@ -88,9 +79,9 @@ def _interval(values: pd.Series) -> tuple[float, float] | None:
     """Return mean and half the width of the 95 % interval; None without values."""
     if values.empty:
         return None
-    if len(values) not in STUDENTS_T:
-        raise InputError(f"the ladder's intervals are of 2 to {max(STUDENTS_T)} runs of a model; one has {len(values)}")
-    return values.mean(), STUDENTS_T[len(values)] * values.std() / len(values) ** 0.5
+    if len(values) < 2:
+        raise InputError("the ladder's intervals need two runs of a model; one has 1")
+    return interval(values)
 
 
 def page(rungs: list[Rung], say: Phrases = ENGLISH) -> str:

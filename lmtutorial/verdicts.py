@@ -12,8 +12,8 @@ import numpy as np
 from lmtutorial.claims import Claim, Side, read
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import identity, load_records
+from lmtutorial.intervals import difference, interval
 
-RESAMPLES = 10_000
 Records = Callable[[str], list[dict]]
 
 
@@ -30,8 +30,8 @@ class Sample:
 class Verdict:
     """What the records say: `word` is supported, refuted or inconclusive.
 
-    [`low`, `high`] is the 95 % interval of `effect`; an effect in favour of the claim is a difference above 0 or a
-    ratio above 1.
+    [`low`, `high`] is the 95 % interval of `effect`, without width where neither side has a second seed; an effect in
+    favour of the claim is a difference above 0 or a ratio above 1.
     """
 
     claim: Claim
@@ -60,10 +60,10 @@ class Verdict:
 
     @property
     def amounts(self) -> str:
-        """Effect and interval in figures."""
+        """Effect and interval in figures; one run a side has no interval."""
         sign = "" if self.claim.compare == "ratio" else "+"
         effect, low, high = (figure(value, sign) for value in (self.effect, self.low, self.high))
-        return f"{effect} [{low}, {high}]"
+        return f"{effect} [{low}, {high}]" if self.seeds > 1 else effect
 
     def json(self) -> str:
         """Return it as one line of JSON."""
@@ -75,7 +75,8 @@ class Verdict:
 def judge(claim: Claim, records: Records) -> Verdict:
     """Return the verdict on a claim.
 
-    Where both sides share enough seeds, these are used and their values paired; otherwise each side has its own seeds.
+    Where both sides share enough seeds, these are used and their values paired: the interval is that of the mean of
+    their differences. Otherwise each side has its own seeds. A ratio is that of geometric means.
 
     Args:
         claim: what is claimed.
@@ -93,12 +94,21 @@ def judge(claim: Claim, records: Records) -> Verdict:
     if paired:
         samples = [_only(sample, shared) for sample in samples]
     claimed, other = (np.array(list(sample.values.values())) for sample in samples)
-    if claim.compare == "ratio" and min(claimed.min(), other.min()) <= 0:
-        raise InputError("a ratio needs values above 0")
-    low, high = np.percentile(_effect(claim, *_resampled_means(claimed, other, paired)), [2.5, 97.5])
+    effect, low, high = _effect(claim, claimed, other, paired)
     word = "supported" if low > claim.margin else "refuted" if high < claim.margin else "inconclusive"
-    effect = _effect(claim, claimed.mean(), other.mean())
-    return Verdict(claim, word, float(effect), float(low), float(high), *samples)
+    return Verdict(claim, word, effect, low, high, *samples)
+
+
+def _effect(claim: Claim, claimed: np.ndarray, other: np.ndarray, paired: bool) -> tuple[float, float, float]:
+    """Return by how much, or how many times, the claimed side is better, and the interval's ends."""
+    more, less = (other, claimed) if claim.better == "lower" else (claimed, other)
+    if claim.compare == "ratio":
+        if min(more.min(), less.min()) <= 0:
+            raise InputError("a ratio needs values above 0")
+        more, less = np.log(more), np.log(less)
+    effect, half = interval(more - less) if paired and len(more) > 1 else difference(more, less)
+    ends = (effect, effect - half, effect + half)
+    return tuple(map(math.exp, ends)) if claim.compare == "ratio" else ends
 
 
 def _sample(side: Side, records: Records) -> Sample:
@@ -151,20 +161,6 @@ def _differing(one: dict, other: dict) -> str:
 def _only(sample: Sample, seeds: list[int]) -> Sample:
     """Return a sample without all seeds but `seeds`."""
     return Sample(*({seed: part[seed] for seed in seeds} for part in (sample.values, sample.records)), sample.unit)
-
-
-def _resampled_means(claimed: np.ndarray, other: np.ndarray, paired: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means of both sides with seeds drawn again, with replacement, `RESAMPLES` times."""
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(len(claimed), size=(RESAMPLES, len(claimed)))
-    drawn_other = drawn if paired else generator.integers(len(other), size=(RESAMPLES, len(other)))
-    return claimed[drawn].mean(axis=1), other[drawn_other].mean(axis=1)
-
-
-def _effect(claim: Claim, claimed, other):
-    """Return by how much, or how many times, the claimed side is better."""
-    more, less = (other, claimed) if claim.better == "lower" else (claimed, other)
-    return more / less if claim.compare == "ratio" else more - less
 
 
 def judge_all(root: Path) -> tuple[list[Verdict], list[str]]:

@@ -62,9 +62,8 @@ def test_a_paired_difference_is_as_sure_as_the_differences_are():
 def test_sides_that_share_no_seeds_are_not_paired():
     other = [r | {"seed": r["seed"] + 10} for r in RNN]
     verdict = judge(LSTM + other)
-    assert verdict.effect == pytest.approx(0.5)
-    assert 0.3 <= verdict.low < 0.45
-    assert 0.55 < verdict.high <= 0.7
+    half = 2.776 * (0.1**2 / 3 + 0.1**2 / 3) ** 0.5  # Student's t with 4 degrees of freedom
+    assert (verdict.effect, verdict.low, verdict.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
 
 
 def test_only_shared_seeds_count_where_there_are_enough_of_them():
@@ -82,23 +81,26 @@ def test_higher_is_better_turns_the_effect():
     assert judge(LSTM + RNN, better="higher").effect == pytest.approx(-0.5)
 
 
-@pytest.mark.parametrize(("margin", "word"), [(0.45, "supported"), (0.5, "inconclusive"), (0.55, "refuted")])
+@pytest.mark.parametrize(("margin", "word"), [(0.44, "supported"), (0.5, "inconclusive"), (0.56, "refuted")])
 def test_the_margin_decides(margin, word):
-    assert judge(LSTM + runs("rnn", 1.48, 1.6, 1.72), margin=margin).word == word
+    verdict = judge(LSTM + runs("rnn", 1.48, 1.6, 1.72), margin=margin)
+    assert (verdict.word, verdict.high) == (word, pytest.approx(0.5 + 4.303 * 0.02 / 3**0.5))
 
 
-def test_a_ratio_is_one_of_means():
-    verdict = judge(runs("lstm", 1.0, 3.0, 5.0) + runs("rnn", 2.0, 4.0, 12.0), compare="ratio", margin=1)
-    assert (verdict.effect, verdict.unit) == (pytest.approx(6 / 3), "×")
-    assert verdict.low == pytest.approx(4 / 3)  # of the seed 1 three times
-    assert verdict.high == pytest.approx(12 / 5)
-    assert judge(LSTM + RNN, compare="ratio", margin=1, better="higher").effect == pytest.approx(1.1 / 1.6)
+def test_a_ratio_is_one_of_geometric_means():
+    verdict = judge(runs("lstm", 1.0, 2.0, 4.0) + runs("rnn", 4.0, 4.0, 4.0), compare="ratio", margin=1)
+    assert (verdict.effect, verdict.unit) == (pytest.approx(2), "×")
+    assert verdict.high == pytest.approx(2 * 2 ** (4.303 / 3**0.5))
+    assert verdict.low == pytest.approx(2 / 2 ** (4.303 / 3**0.5))
+    assert judge(LSTM + RNN, compare="ratio", margin=1, better="higher").effect == pytest.approx(
+        (1.0 * 1.1 * 1.2 / (1.5 * 1.6 * 1.7)) ** (1 / 3)
+    )
 
 
 def test_a_constant_is_one_value_for_all_seeds():
     verdict = judge(LSTM, other={"value": 2})
     assert (verdict.effect, verdict.seeds, len(verdict.records)) == (pytest.approx(0.9), 3, 3)
-    assert 0.8 <= verdict.low < 0.85 < 0.95 < verdict.high <= 1.0
+    assert verdict.high - 0.9 == pytest.approx(4.303 * 0.1 / 3**0.5)
 
 
 def test_a_side_that_needs_one_seed_is_repeated():
@@ -112,7 +114,7 @@ def test_a_side_that_needs_one_seed_is_repeated():
 def test_two_sides_with_one_seed_each_are_compared_as_they_are():
     verdict = judge(LSTM[:1] + RNN[:1], seeds=1)
     assert verdict.low == verdict.high == pytest.approx(0.5)
-    assert verdict.seeds == 1
+    assert (verdict.seeds, verdict.amounts) == (1, "+0.500")
 
 
 def test_sides_may_be_two_metrics_of_the_same_records():
@@ -402,7 +404,9 @@ def test_the_page_shows_verdict_effect_runs_commands_and_who_states_it(root):
     assert '"../book/index.html#states-lstm-beats-rnn-1">Front</a>' in text
     assert '"../notebooks/one.html#states-lstm-beats-rnn-1">One</a>' in text
     name = judge(LSTM + RNN).records[0]
-    assert f"](https://example/blob/main/notebooks/experiments/results/{name}.json)" in text
+    address = f"https://example/blob/main/notebooks/experiments/results/{name}.json"
+    assert f'- model = lstm: [seed 0]({address} "{name}"), [seed 1](' in text
+    assert "\n- model = rnn: [seed 0](" in text
 
 
 def test_a_chapter_that_is_not_published_is_not_linked_to(root):

@@ -48,16 +48,10 @@ def test_a_training_of_another_length_is_no_short_one():
         ladder.ladder(IN_TIME[IN_TIME.asked_seconds == 0], OVER_TEXT)
 
 
-@pytest.mark.parametrize(("runs", "half"), [(2, 12.706), (6, 2.571), (10, 2.262)])
-def test_up_to_ten_runs_have_an_interval(runs, half):
-    values = pd.Series(range(runs), dtype=float)
-    assert ladder._interval(values) == pytest.approx((values.mean(), half * values.sem()))
-
-
-@pytest.mark.parametrize("runs", [1, 11])
-def test_where_there_is_no_interval_the_number_of_runs_is_named(runs):
-    with pytest.raises(InputError, match=f"are of 2 to 10 runs of a model; one has {runs}"):
-        ladder._interval(pd.Series([1.0] * runs))
+def test_one_run_has_no_interval():
+    alone = IN_TIME[(IN_TIME.model != "uniform") | ~IN_TIME.duplicated("model")]
+    with pytest.raises(InputError, match="need two runs of a model; one has 1"):
+        ladder.ladder(alone, OVER_TEXT)
 
 
 def test_the_worst_stands_first_and_every_model_is_there():
