@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lmtutorial.errors import InputError
 
 
@@ -75,10 +77,30 @@ def require(condition: bool, message: str) -> None:
         raise WrongAnswerError(message)
 
 
-def number(value: Any, what: str = "The answer") -> float:
-    """Return `value` as a float, or say that there is none yet."""
+def there(value: Any, what: str = "The answer") -> Any:
+    """Return `value`, or say that it is not there yet."""
     require(value is not None and value is not ..., f"{what} is not there yet: replace the `...`.")
+    return value
+
+
+def array(value: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    """Return `value` as an array of `shape`, or say what it is instead."""
+    value = np.asarray(there(value, what), dtype=float)
+    require(value.shape == shape, f"{what} should have shape {shape}; yours has {value.shape}.")
+    return value
+
+
+def softmax(z: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Return the probabilities that logits mean."""
+    z = np.exp(z - z.max(axis=axis, keepdims=True))
+    return z / z.sum(axis=axis, keepdims=True)
+
+
+def number(value: Any, what: str = "The answer") -> float:
+    """Return `value`, which may be an array of one element, as a float, or say what it is instead."""
+    message = f"{what} should be one number; it is {value!r}."
+    require(not isinstance(there(value, what), str | bytes), message)
     try:
-        return float(value)
+        return float(np.asarray(value).item())
     except (TypeError, ValueError):
-        raise WrongAnswerError(f"{what} should be one number; it is {value!r}.") from None
+        raise WrongAnswerError(message) from None

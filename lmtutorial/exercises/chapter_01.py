@@ -7,7 +7,7 @@ import numpy as np
 from lmtutorial import evaluation, ngram, tokenizers
 from lmtutorial.data import Corpus
 from lmtutorial.errors import InputError
-from lmtutorial.exercises import WrongAnswerError, exercise, number, require
+from lmtutorial.exercises import WrongAnswerError, array, exercise, number, require, there
 
 
 @exercise("01-perplexity")
@@ -72,10 +72,8 @@ def _kneser_ney(answer: dict) -> str:
 @exercise("01-additive")
 def _additive(answer: Callable) -> str:
     pairs, alpha = np.array([[3, 1, 0], [0, 0, 0], [1, 0, 1]]), 0.5
-    got = answer(pairs.copy(), alpha)
-    require(got is not None and got is not ..., "The function returns nothing yet: replace the `...`.")
-    got, right = np.asarray(got, dtype=float), (pairs + alpha) / (pairs + alpha).sum(axis=1, keepdims=True)
-    require(got.shape == pairs.shape, f"The table should have shape {pairs.shape}; yours has {got.shape}.")
+    got = array(answer(pairs.copy(), alpha), pairs.shape, "The table")
+    right = (pairs + alpha) / (pairs + alpha).sum(axis=1, keepdims=True)
     require(np.isfinite(got).all(), "Somewhere 0 was divided by 0: add alpha before you divide.")
     require(
         np.allclose(got.sum(axis=1), 1) or not np.allclose(got.sum(axis=0), 1),
@@ -127,8 +125,7 @@ def _model(answer: type) -> str:
     ids = np.minimum(ids, vocab_size - 1)
     train, held_out = ids[:6000], ids[6000:]
     model = answer(train, vocab_size)
-    scores = model.score(held_out)
-    require(scores is not None and scores is not ..., "`score` returns nothing yet: replace the `...`.")
+    scores = there(model.score(held_out))
     scores = np.asarray(scores, dtype=float)
     require(scores.shape == held_out.shape, f"`score` should return one number a token, not shape {scores.shape}.")
     require(not np.isnan(scores).any(), "Some scores are not numbers (nan).")

@@ -1,24 +1,10 @@
 """The exercises of chapter 3."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from lmtutorial.exercises import exercise, number, require
-
-
-def _array(value: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """Return `value` as an array of `shape`, or say what it is instead."""
-    require(value is not None and value is not ..., f"{what} is not there yet: replace the `...`.")
-    value = np.asarray(value, dtype=float)
-    require(value.shape == shape, f"{what} should have shape {shape}; yours has {value.shape}.")
-    return value
-
-
-def _softmax(z: np.ndarray, axis: int = -1) -> np.ndarray:
-    z = np.exp(z - z.max(axis=axis, keepdims=True))
-    return z / z.sum(axis=axis, keepdims=True)
+from lmtutorial.exercises import array, exercise, number, require, softmax, there
 
 
 @exercise("03-block-parameters")
@@ -28,7 +14,7 @@ def _block_parameters(answer: Callable) -> str:
     products, biases, norms = 4 * D * D + 2 * D * F, 4 * D + F + D, 4 * D
     right = products + biases + norms
     missing = {
-        right - norms: "The two norms are missing: γ and β of D numbers each.",
+        right - norms: "The two norms are missing, γ and β each; or attention's four biases, which are as many.",
         right - biases: "The biases are missing: D for each of attention's four products, F and D in the network.",
         right - biases - norms: "Biases and norms are missing.",
         right - norms // 2: "Count again what the norms have: two norms, each with γ and β.",
@@ -44,6 +30,7 @@ def _block_parameters(answer: Callable) -> str:
 @exercise("03-scale")
 def _scale(answer: float) -> str:
     got = number(answer, "The divisor")
+    require(got > 0, "The divisor is a positive number.")
     require(not np.isclose(got, 8), "√64 would be right for entries of variance 1; these have variance 4.")
     require(not np.isclose(got, 16), "A product of two numbers of variance 4 each has variance 16, not 4.")
     require(not np.isclose(got, 1024), "1024 is the variance of a score; dividing by x divides the variance by x².")
@@ -61,9 +48,13 @@ def _causal(answer: Callable) -> str:
     z, past = q @ k.T, np.tril(np.ones((T, T), bool))
 
     def mixed(z: np.ndarray, mask: np.ndarray, axis: int = -1) -> np.ndarray:
-        return _softmax(np.where(mask, z, -1e9), axis) @ v
+        return softmax(np.where(mask, z, -1e9), axis) @ v
 
-    got = _array(answer(q.copy(), k.copy(), v.copy()), (T, 3), "The result")
+    got = array(answer(q.copy(), k.copy(), v.copy()), (T, 3), "The result")
+    require(
+        not np.isnan(got).all(axis=-1)[1:].any(),
+        "NaN: 0 times ∞, or a row without a key. Put −∞ by `np.where`, and let a position see itself.",
+    )
     root = d**0.5
     mistakes = [
         (mixed(z / root, np.ones((T, T), bool)), "Every position sees the future: the mask is missing."),
@@ -73,8 +64,8 @@ def _causal(answer: Callable) -> str:
         (mixed(z / d, past), "Divide by the *root* of d."),
         (mixed(z.T / root, past), "Rows of the scores belong to queries: q @ k.T."),
         (mixed(z / root, past, axis=0), "The softmax is over the keys: the last axis."),
-        (np.where(past, _softmax(z / root), 0) @ v, "Masked after the softmax, the weights no longer sum to 1."),
-        (_softmax(np.where(past, z / root, 0)) @ v, "A score of 0 is not forbidden: e⁰ is 1. Use −∞."),
+        (np.where(past, softmax(z / root), 0) @ v, "Masked after the softmax, the weights no longer sum to 1."),
+        (softmax(np.where(past, z / root, 0)) @ v, "A score of 0 is not forbidden: e⁰ is 1. Use −∞."),
     ]
     for wrong, hint in mistakes:
         require(not np.allclose(got, wrong), hint)
@@ -93,33 +84,34 @@ def _rotary(answer: Callable) -> str:
     T, d, base = 6, 8, 10_000.0
     x, positions = rng.normal(size=(T, d)), np.arange(T) + 3
 
-    def turned(step: float = 2.0, sign: int = 1, pairs: bool = False) -> np.ndarray:
-        angles = sign * positions[:, None] * base ** (-step * np.arange(d // 2) / d)
+    def turned(step: float = 2.0, sign: int = 1, pairs: bool = False, at: np.ndarray = positions) -> np.ndarray:
+        angles = sign * at[:, None] * base ** (-step * np.arange(d // 2) / d)
         cos, sin = np.cos(angles), np.sin(angles)
         a, b = (x[:, 0::2], x[:, 1::2]) if pairs else (x[:, : d // 2], x[:, d // 2 :])
         parts = [a * cos - b * sin, b * cos + a * sin]
         return np.stack(parts, axis=-1).reshape(T, d) if pairs else np.concatenate(parts, axis=-1)
 
-    got = _array(answer(x.copy(), positions.copy()), (T, d), "The result")
+    got = array(answer(x.copy(), positions.copy()), (T, d), "The result")
     mistakes = [
         (x, "Nothing was turned."),
         (turned(sign=-1), "Turned the other way round: look at the signs of the sines."),
         (turned(step=1.0), "The frequencies fall too slowly: ω_i = b^(−2i/d)."),
+        (turned(at=np.arange(T)), "Row t stands at positions[t], not at t: use the positions that are given."),
         (turned(pairs=True), "Neighbouring channels were paired; here channel i goes with channel i + d/2."),
     ]
     for wrong, hint in mistakes:
         require(not np.allclose(got, wrong), hint)
     lengths, before = np.linalg.norm(got, axis=-1), np.linalg.norm(x, axis=-1)
     require(np.allclose(lengths, before), "The length of a row changed; turning keeps it. Check the four products.")
-    require(np.allclose(got, turned()), "The shape is right, the numbers are not: use the positions that are given.")
+    require(np.allclose(got, turned()), "The shape is right, the numbers are not: ω_i = 10000^(−2i/d), i from 0.")
     return "Both pairings are in use; weights trained with one cannot be used with the other."
 
 
 @exercise("03-softmax-back")
 def _softmax_back(answer: Callable) -> str:
     rng = np.random.default_rng(0)
-    A, d_A = _softmax(rng.normal(size=(3, 5))), rng.normal(size=(3, 5))
-    got = _array(answer(A.copy(), d_A.copy()), (3, 5), "The gradient")
+    A, d_A = softmax(rng.normal(size=(3, 5))), rng.normal(size=(3, 5))
+    got = array(answer(A.copy(), d_A.copy()), (3, 5), "The gradient")
     weighted = (A * d_A).sum(axis=-1, keepdims=True)
     mistakes = [
         (A * d_A, "What the softmax divides by depends on every score: take off the weighted mean of the row."),
@@ -141,7 +133,7 @@ def _cache(answer: int) -> str:
     got = number(answer, "The number of tokens")
     right = 2**33 // (2 * 32 * 8 * 128 * 2)  # 65,536
     hints = {
-        2 * right: "Keys *and* values are kept.",
+        2 * right: "Keys *and* values are kept. (Or is that the bytes of one token? Divide 8 GiB by them.)",
         right / 4: "Only the 8 key/value heads are kept, not all 32.",
         right / 2: "Almost: is a number two bytes long, or four?",
         right * 32: "Each of the 32 layers keeps its own.",
@@ -157,17 +149,20 @@ def _cache(answer: int) -> str:
 @exercise("03-previous")
 def _previous(answer: Callable) -> str:
     T = 40
-    answered = answer(T)
-    require(answered is not None and answered is not ..., "Queries and keys are not there yet: replace the `...`.")
-    require(isinstance(answered, tuple) and len(answered) == 2, "Return two arrays: queries and keys.")
+    answered = there(answer(T))
+    require(
+        isinstance(answered, tuple | list | np.ndarray) and len(answered) == 2, "Return two arrays: queries and keys."
+    )
     width = np.shape(answered[0])[-1] if np.ndim(answered[0]) == 2 else 0
     require(0 < width <= 16, f"Queries should have shape ({T}, d) with d at most 16; yours is {np.shape(answered[0])}.")
-    q, k = (_array(each, (T, width), what) for each, what in zip(answered, ("The queries", "The keys"), strict=True))
+    q, k = (array(each, (T, width), what) for each, what in zip(answered, ("The queries", "The keys"), strict=True))
     scores = np.where(np.tril(np.ones((T, T), bool)), q @ k.T / width**0.5, -np.inf)
-    weights = _softmax(scores)
+    weights = softmax(scores)
     before, itself = np.diagonal(weights, -1), np.diagonal(weights)[1:]
     require(itself.min() < 0.5, "Most of the weight lies on the position itself: shift the queries by one.")
     t = int(before.argmin()) + 1
+    seen = int(weights[t].argmax())
+    require(seen == t - 1, f"Position {t} looks most at {seen}, not at {t - 1}: query t should match key t − 1.")
     require(
         before.min() >= 0.9,
         f"Position {t} gives {before.min():.2f} to the one before it, not 0.9. Larger scores are sharper.",

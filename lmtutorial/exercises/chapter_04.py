@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lmtutorial.data import Corpus
-from lmtutorial.errors import InputError
-from lmtutorial.exercises import WrongAnswerError, exercise, number, require
+from lmtutorial.exercises import array, contest, exercise, number, require, there
 
 
 @exercise("04-parameters")
@@ -34,18 +33,24 @@ def _loss(answer: float) -> str:
 
 @exercise("04-windows")
 def _windows(answer: Callable) -> str:
-    ids, first, T = np.arange(100, 150), np.array([3, 7, 46]), 3
-    got = answer(ids, first, T)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
-    require(isinstance(got, tuple) and len(got) == 2, "Two arrays are asked for: return inputs, targets.")
+    ids, first, T = np.random.default_rng(0).permutation(50), np.array([3, 7, 20, 46]), 3
+    got = there(answer(ids.copy(), first.copy(), T))
+    require(
+        isinstance(got, tuple | list | np.ndarray) and len(got) == 2,
+        "Two arrays are asked for: return inputs, targets.",
+    )
     inputs, targets = (np.asarray(part) for part in got)
-    right = ids[first[:, None] + np.arange(T)]
-    require(inputs.shape == (3, T), f"The inputs should have shape (3, {T}); yours have {inputs.shape}.")
-    require(targets.shape == (3, T), f"The targets should have shape (3, {T}); yours have {targets.shape}.")
+    places = first[:, None] + np.arange(T)
+    right = ids[places]
+    require(inputs.shape == (4, T), f"The inputs should have shape (4, {T}); yours have {inputs.shape}.")
+    require(targets.shape == (4, T), f"The targets should have shape (4, {T}); yours have {targets.shape}.")
     require(np.array_equal(inputs, right), "The inputs of row b should be ids[first[b] : first[b] + T].")
     require(not np.array_equal(targets, inputs), "Inputs and targets are the same: a model that copies would win.")
-    require(not np.array_equal(targets, right - 1), "The targets are one token behind the inputs; they must be ahead.")
-    require(np.array_equal(targets, right + 1), "The target of each position should be the token after it.")
+    require(
+        not np.array_equal(targets, right + 1), "Add 1 to the places, not to the tokens: the next token may be any."
+    )
+    require(not np.array_equal(targets, ids[places - 1]), "The targets are one token behind; they must be ahead.")
+    require(np.array_equal(targets, ids[places + 1]), "The target of a position should be the token after it.")
     return "The last window ends with the last token of the text, as its target."
 
 
@@ -63,55 +68,38 @@ def _schedule(answer: Callable) -> str:
     require(not np.isclose(got[4], -peak), "Half a cosine runs from 1 to -1: add 1 and divide by 2.")
     require(np.isclose(got[4], 0), f"At step `total` it should be 0; yours is {got[4]:g}.")
     require(np.isclose(got[3], peak / 2), f"Half way down it should be peak / 2; yours is {got[3]:g}.")
+    quarter = number(answer(35, peak, warmup, total), "rate(35, …)")
+    require(not np.isclose(quarter, peak * 0.75), "That falls on a straight line; half a cosine is flat at both ends.")
+    right = peak * (1 + np.cos(np.pi / 4)) / 2
+    require(np.isclose(quarter, right), f"A quarter of the way down it should be {right:.4f}; yours is {quarter:.4f}.")
     return "With `final_rate` it is the package's schedule."
 
 
 @exercise("04-top-p")
 def _top_p(answer: Callable) -> str:
-    p = np.array([0.1, 0.4, 0.05, 0.3, 0.15])
+    p = np.array([0.125, 0.5, 0.0625, 0.25, 0.0625])  # sums of these are exact
     given = p.copy()
-    got = answer(given, 0.6)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
-    got = np.asarray(got, dtype=float)
+    got = array(answer(given, 0.6), p.shape, "The result")
     require(np.array_equal(given, p), "Your function changes the array that it is given; work on a copy.")
-    require(got.shape == p.shape, f"The result should have the shape of the probabilities, {p.shape}, not {got.shape}.")
-    require(not np.allclose(got, [0, 1, 0, 0, 0]), "0.4 alone does not reach 0.6: the token that crosses p is kept.")
-    require(not np.allclose(got, [0, 0.4, 0, 0.3, 0]), "What is kept must sum to 1 again: divide by its sum.")
+    require(not np.allclose(got, [0, 1, 0, 0, 0]), "0.5 alone does not reach 0.6: the token that crosses p is kept.")
+    require(not np.allclose(got, [0, 0.5, 0, 0.25, 0]), "What is kept must sum to 1 again: divide by its sum.")
     require(np.isclose(got.sum(), 1), f"The result sums to {got.sum():.3g}, not to 1.")
     require(
-        np.allclose(got, [0, 4 / 7, 0, 3 / 7, 0]),
-        "For p = 0.6 the tokens with 0.4 and 0.3 should be left, in their own places.",
+        np.allclose(got, [0, 2 / 3, 0, 1 / 3, 0]),
+        "For p = 0.6 the tokens with 0.5 and 0.25 should be left, in their own places.",
     )
-    require(np.allclose(answer(p.copy(), 0.4), [0, 1, 0, 0, 0]), "0.4 does reach 0.4: one token is enough then.")
+    require(np.allclose(answer(p.copy(), 0.5), [0, 1, 0, 0, 0]), "0.5 does reach 0.5: one token is enough then.")
     require(np.allclose(answer(p.copy(), 1.0), p), "With p = 1 nothing should change.")
+    kept = np.count_nonzero(answer(p.copy(), 0.9))
+    require(kept == 4, f"For p = 0.9 four tokens are enough, one of the two equally likely; yours keeps {kept}.")
     return "It keeps few tokens where the model is sure and many where it is not."
 
 
 @exercise("04-model")
 def _model(answer: tuple, corpus: Corpus) -> str:
-    from lmtutorial import ngram, rnn, tokenizers, training  # Keras, only where it is needed
+    from lmtutorial import rnn  # Keras, only where it is needed
 
-    given = "" if any(part is ... for part in answer) else "given"
-    require(given, "Model and training are not there yet: replace the `...`.")
-    model_fields, training_fields = answer
-    text = corpus.train[:200_000]
-    tokenizer = tokenizers.CharTokenizer.train(text)
-    ids = tokenizer.encode(text)
-    train, held_out = ids[: len(ids) * 9 // 10], ids[len(ids) * 9 // 10 :]
-    try:
-        config = rnn.RNNConfig(vocab_size=tokenizer.vocab_size, **model_fields)
-        how = training.TrainingConfig(**{"evaluate_every": 10_000} | training_fields)
-    except (InputError, TypeError) as refusal:
-        raise WrongAnswerError(f"Refused: {refusal}") from None
-    size = rnn.RNNLM(config).count_params()
-    require(size <= 100_000, f"The model has {size:,} parameters; 100,000 are allowed.")
-    require(how.steps <= 200, f"{how.steps} steps are too many; 200 are allowed.")
-    require(
-        how.batch * how.context <= 1024,
-        f"A step of {how.batch * how.context:,} tokens is too large; 1,024 are allowed.",
-    )
-    model, _ = training.train(how, config, train, held_out, tokenizer)
-    got = model.score(held_out).mean() / np.log(2)
-    bigram = ngram.train("kn2", train, tokenizer.vocab_size).score(held_out).mean() / np.log(2)
-    require(got < bigram, f"Yours needs {got:.3f} bits per character, the bigram model {bigram:.3f}.")
-    return f"Yours needs {got:.3f} bits per character, the bigram model {bigram:.3f}."
+    def configure(vocab_size: int, context: int, fields: dict) -> rnn.RNNConfig:
+        return rnn.RNNConfig(vocab_size=vocab_size, **fields)
+
+    return contest.enter(answer, corpus, configure, lambda config: rnn.RNNLM(config).count_params())

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lmtutorial.data import Corpus
-from lmtutorial.errors import InputError
-from lmtutorial.exercises import WrongAnswerError, exercise, number, require
+from lmtutorial.exercises import array, contest, exercise, number, require, there
 
 
 @exercise("05-parameters")
@@ -42,9 +41,7 @@ def _cache(answer: int) -> str:
 @exercise("05-mask")
 def _mask(answer: Callable) -> str:
     length, T, S = 3, 2, 6
-    got = answer(length, T, S)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
-    got = np.asarray(got)
+    got = np.asarray(there(answer(length, T, S)))
     require(got.shape == (T, S), f"The mask should have shape (T, S) = ({T}, {S}); yours has {got.shape}.")
     places = length + np.arange(T)
     right = np.arange(S) <= places[:, None]
@@ -72,10 +69,7 @@ def _mask(answer: Callable) -> str:
 @exercise("05-accumulate")
 def _accumulate(answer: Callable) -> str:
     gradients, tokens = np.array([[1.0, -2.0], [4.0, 0.5], [0.0, 3.0]]), np.array([6, 1, 3])
-    got = answer(gradients, tokens)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
-    got, right = np.asarray(got, dtype=float), tokens @ gradients / tokens.sum()
-    require(got.shape == (2,), f"The gradient should have shape (parameters,) = (2,); yours has {got.shape}.")
+    got, right = array(answer(gradients.copy(), tokens.copy()), (2,), "The gradient"), tokens @ gradients / tokens.sum()
     require(not np.allclose(got, gradients.sum(axis=0)), "A sum of means is not a mean: the step would be too large.")
     require(
         not np.allclose(got, gradients.mean(axis=0)),
@@ -89,18 +83,24 @@ def _accumulate(answer: Callable) -> str:
 
 @exercise("05-decay")
 def _decay(answer: Callable) -> str:
-    matrices = {"embedding": (65, 32), "query/kernel": (32, 32), "kernel_of_three_axes": (3, 32, 32)}
-    others = {"attention_norm/gamma": (32,), "query/bias": (32,), "temperature": ()}
-    got = answer(matrices | others)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
+    matrices = {
+        "embedding": (65, 32),
+        "positions": (2, 3),
+        "query/kernel": (32, 32),
+        "kernel_of_three_axes": (3, 32, 32),
+    }
+    others = {"attention_norm/gamma": (32,), "embedding_norm/scale": (32,), "query/bias": (32,), "temperature": ()}
+    got = there(answer(matrices | others))
     require(not isinstance(got, str), "A set of names is asked for, not one name.")
     got = set(got)
     require(got != matrices.keys() | others.keys(), "That is all of them: norms and biases should stay as they are.")
     require(got != set(others), "The other way round: those are the ones that stay as they are.")
     require("attention_norm/gamma" not in got, "A norm's scale should stay as it is: it is no product of matrices.")
+    require("embedding_norm/scale" not in got, "`embedding_norm/scale` has one axis: look at shapes, not at names.")
     require("query/bias" not in got, "A bias should stay as it is.")
     require("temperature" not in got, "A single number, of shape (), should stay as it is.")
     require("embedding" in got, "The embedding is a matrix, too, and decays here as in GPT-2.")
+    require("positions" in got, "The table of positions has two axes, too: look at shapes, not at names or sizes.")
     require("kernel_of_three_axes" in got, "Keras keeps heads as an axis of their own: three axes are a matrix, too.")
     require(got == matrices.keys(), f"It should be {sorted(matrices)}; yours is {sorted(got)}.")
     return "Two axes or more: no list of names is needed."
@@ -111,11 +111,11 @@ def _step(answer: Callable) -> str:
     draw = np.random.default_rng(5)
     query, key, value = draw.normal(size=(3, 4))
     keys, values = draw.normal(size=(2, 6, 4))
-    given = keys.copy()
-    got = answer(query, key, value, keys, values)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
-    require(isinstance(got, tuple) and len(got) == 3, "Three arrays are asked for: return output, keys, values.")
-    require(np.array_equal(given, keys), "Your function changes the cache that it is given; make a new array.")
+    given = [query.copy(), key.copy(), value.copy(), keys.copy(), values.copy()]
+    got = there(answer(*given))
+    require(isinstance(got, tuple | list) and len(got) == 3, "Three arrays are asked for: return output, keys, values.")
+    same = all(np.array_equal(a, b) for a, b in zip(given, (query, key, value, keys, values)))
+    require(same, "Your function changes an array that it is given (`/=`, `+=`); make a new one.")
     output, new_keys, new_values = (np.asarray(part) for part in got)
     require(new_keys.shape == new_values.shape == (7, 4), "Keys and values should be one row longer than before.")
     require(np.allclose(new_keys[-1], key) and np.allclose(new_keys[:-1], keys), "The new key belongs at the end.")
@@ -136,29 +136,9 @@ def _step(answer: Callable) -> str:
 
 @exercise("05-model")
 def _model(answer: tuple, corpus: Corpus) -> str:
-    from lmtutorial import costs, gpt, ngram, tokenizers, training  # Keras, only where it is needed
+    from lmtutorial import costs, gpt  # Keras, only where it is needed
 
-    given = "" if any(part is ... for part in answer) else "given"
-    require(given, "Model and training are not there yet: replace the `...`.")
-    model_fields, training_fields = answer
-    text = corpus.train[:200_000]
-    tokenizer = tokenizers.CharTokenizer.train(text)
-    ids = tokenizer.encode(text)
-    train, held_out = ids[: len(ids) * 9 // 10], ids[len(ids) * 9 // 10 :]
-    try:
-        how = training.TrainingConfig(**{"evaluate_every": 10_000} | training_fields)
-        config = gpt.GPTConfig(vocab_size=tokenizer.vocab_size, **{"context": how.context} | model_fields)
-    except (InputError, TypeError) as refusal:
-        raise WrongAnswerError(f"Refused: {refusal}") from None
-    size = costs.parameters(config)
-    require(size <= 100_000, f"The model has {size:,} parameters; 100,000 are allowed.")
-    require(how.steps <= 200, f"{how.steps} steps are too many; 200 are allowed.")
-    require(
-        how.batch * how.context <= 1024,
-        f"A step of {how.batch * how.context:,} tokens is too large; 1,024 are allowed.",
-    )
-    model, _ = training.train(how, config, train, held_out, tokenizer)
-    got = model.score(held_out).mean() / np.log(2)
-    bigram = ngram.train("kn2", train, tokenizer.vocab_size).score(held_out).mean() / np.log(2)
-    require(got < bigram, f"Yours needs {got:.3f} bits per character, the bigram model {bigram:.3f}.")
-    return f"Yours needs {got:.3f} bits per character, the bigram model {bigram:.3f}."
+    def configure(vocab_size: int, context: int, fields: dict) -> gpt.GPTConfig:
+        return gpt.GPTConfig(vocab_size=vocab_size, **{"context": context} | fields)
+
+    return contest.enter(answer, corpus, configure, costs.parameters)

@@ -1,16 +1,13 @@
 """The exercises of chapter 6."""
 
+import ast
 from collections.abc import Callable
 from math import comb
 
 import numpy as np
 
 from lmtutorial import sandbox
-from lmtutorial.exercises import exercise, number, require
-
-
-def _there(got) -> None:
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
+from lmtutorial.exercises import WrongAnswerError, exercise, number, require, there
 
 
 @exercise("06-f1")
@@ -20,15 +17,14 @@ def _f1(answer: float) -> str:
     require(not np.isclose(got, 1), "That is the recall alone: seven words too many cost precision.")
     require(not np.isclose(got, (2 / 9 + 1) / 2), "The harmonic mean is asked for: 2 P R / (P + R).")
     require(not np.isclose(got, 6 / 13), "The article a is left out before words are compared, on both sides.")
-    require(np.isclose(got, right), f"{got:.3f} is not it: 2 m / (|answer| + |wanted|), with m = 2 words in common.")
+    require(not np.isclose(got, 100 * right, atol=0.5), "As a share, not in percent.")
+    require(np.isclose(got, right, atol=5e-3), f"{got:.3f} is not it: 2 m / (|answer| + |wanted|), with m = 2.")
     return "The same as 2 P R / (P + R), with P = 2/9 and R = 1."
 
 
 @exercise("06-pass")
 def _pass(answer: Callable) -> str:
-    got = answer(10, 3, 2)
-    _there(got)
-    got = number(got)
+    got = number(answer(10, 3, 2))
     require(not np.isclose(got, 1 - 0.7**2), "Samples are drawn without putting them back: this estimate is biased.")
     require(not np.isclose(got, comb(7, 2) / comb(10, 2)), "That is the chance that *none* of the k passes.")
     require(not np.isclose(got, comb(3, 2) / comb(10, 2)), "That is the chance that *all* of the k pass.")
@@ -42,9 +38,7 @@ def _pass(answer: Callable) -> str:
 @exercise("06-mask")
 def _mask(answer: Callable) -> str:
     T, s = 6, 3
-    got = answer(T, s)
-    _there(got)
-    got = np.asarray(got)
+    got = np.asarray(there(answer(T, s)))
     require(got.shape == (T, T), f"The mask should have shape (T, T) = ({T}, {T}); yours has {got.shape}.")
     got, place = got.astype(bool), np.arange(T)
     causal, right = place <= place[:, None], (place <= place[:, None]) | (place < s)
@@ -67,9 +61,7 @@ def _rouge(answer: Callable) -> str:
         ["the", "cat", "that", "sat", "on", "the", "mat", "slept"],
         ["on", "the", "mat", "the", "cat", "sat"],
     )
-    got = answer(written, wanted)
-    _there(got)
-    got = number(got)
+    got = number(answer(written, wanted))
     require(not np.isclose(got, 2 * 6 / 14), "The order counts: a subsequence, not the words in common.")
     require(not np.isclose(got, 3 / 8), "That is the precision alone.")
     require(not np.isclose(got, 3 / 6), "That is the recall alone.")
@@ -79,35 +71,54 @@ def _rouge(answer: Callable) -> str:
     gaps = number(answer(list("axbxc"), list("abc")))
     require(not np.isclose(gaps, 2 / 8), "Other words may stand in between: a subsequence is no substring.")
     require(np.isclose(gaps, 6 / 8), f"For a x b x c and a b c it should be 0.75; yours is {gaps:.4f}.")
+    for one, other in (("xyzabcd", "abzcdxyz"), ("abzcdxyz", "xyzabcd")):  # a b c d, not the block x y z
+        got = number(answer(list(one), list(other)))
+        require(
+            np.isclose(got, 8 / 15),
+            f"For {' '.join(one)} and {' '.join(other)} it should be {8 / 15:.4f}; yours is {got:.4f}. The longest "
+            "subsequence, not the first one found and not the longest block: try both ways at each word.",
+        )
     require(number(answer(["a"], ["b"])) == 0, "With nothing in common it should be 0.")
     return "The package rouge-score does this too, after cutting off the words' endings if asked."
 
 
 @exercise("06-calibrate")
 def _calibrate(answer: Callable) -> str:
-    scores, unlabelled = np.array([-3.0, -1.0, 0.2, 0.5, 1.5]), np.array([-2.0, -1.8, -1.6, 9.0])
-    got = answer(scores, unlabelled)
-    _there(got)
-    got, right = np.asarray(got), scores > -1.7
+    scores = np.array([-3.0, -1.6875, -1.625, -1.5625, -1.25, -1.0, 0.25, 0.5, 1.5])
+    unlabelled = np.array([9.0, -2.0, -1.5, -1.75])
+    right = scores > -1.625
+    got = np.asarray(there(answer(scores.copy(), unlabelled.copy())))
     require(got.shape == scores.shape, f"One Boolean a text: shape {scores.shape}; yours has {got.shape}.")
+    require(got.dtype == bool or set(got.tolist()) <= {0, 1}, "Booleans are asked for: True or False for each text.")
     got = got.astype(bool)
+    require(not np.array_equal(got, scores >= -1.625), "Like the median is not more positive than it: >, not ≥.")
+    require(
+        not (np.array_equal(got, scores > -1.75) or np.array_equal(got, scores > -1.5)),
+        "The median of an even number of scores is half way between the two in the middle: `np.median`.",
+    )
     require(not np.array_equal(got, scores > 0), "That is the threshold 0, not calibrated: use the unlabelled texts.")
     require(
         not np.array_equal(got, scores > np.median(scores)),
         "The median of the texts to judge is another one: what if all of them are positive?",
     )
     require(not np.array_equal(got, scores > unlabelled.mean()), "One odd text moves the mean; the median stays.")
-    require(not np.array_equal(got, ~right), "Reversed: a large score is positive.")
+    require(not np.array_equal(got, scores < -1.625), "Reversed: a large score is positive.")
     require(np.array_equal(got, right), f"For {scores} and {unlabelled} it should be {right}; yours is {got}.")
     return "It assumes that half of the unlabelled texts are positive; where they are not, take their share's quantile."
 
 
 @exercise("06-program")
 def _program(answer: str) -> str:
-    _there(answer)
+    there(answer)
     require(isinstance(answer, str), "A program is asked for, as a string.")
-    last = answer.strip().splitlines()[-1].strip() if answer.strip() else ""
-    require(last == "assert False", "The last line should be `assert False`: the test that is wrong.")
+    try:
+        last = "\n".join(ast.unparse(part) for part in ast.parse(answer).body[-1:])
+    except (SyntaxError, ValueError) as error:
+        raise WrongAnswerError(f"Python cannot read your program: {error}") from None
+    require(
+        last == "assert False",
+        "The last line should be `assert False`: the test that is wrong, in no block and no function.",
+    )
     outcome = sandbox.run(answer, seconds=2)
     require(outcome.kind != "passed", "The sandbox counts it as passed! Please open an issue with your program.")
     words = {"forbidden": "tried what is forbidden", "time": "did not end", "output": "printed too much"}

@@ -10,7 +10,7 @@ import yaml
 
 from lmtutorial import claims, verdicts
 from lmtutorial.errors import InputError
-from lmtutorial.exercises import WrongAnswerError, exercise, number, require
+from lmtutorial.exercises import WrongAnswerError, array, exercise, number, require, softmax, there
 from lmtutorial.experiments import load_records
 
 
@@ -28,29 +28,19 @@ def _bits(answer: float) -> str:
 @exercise("09-temperature")
 def _temperature(answer: Callable) -> str:
     logits, tau = np.array([2.0, 1.0, -1.0]), 0.5
-    got = _array(answer(logits, tau), "probabilities", (3,))
-    right = _softmax(logits / tau)
-    require(not np.allclose(got, _softmax(logits * tau)), "Divide by the temperature: below 1 it must sharpen.")
-    require(not np.allclose(got, _softmax(logits)), "The temperature changes nothing in your answer.")
-    require(not np.allclose(got, _softmax(logits) / tau), "Scale the logits before the softmax, not what comes out.")
+    got = array(answer(logits.copy(), tau), (3,), "The result")
+    right = softmax(logits / tau)
+    require(not np.allclose(got, softmax(logits * tau)), "Divide by the temperature: below 1 it must sharpen.")
+    require(not np.allclose(got, softmax(logits)), "The temperature changes nothing in your answer.")
+    require(not np.allclose(got, softmax(logits) / tau), "Scale the logits before the softmax, not what comes out.")
     require(np.isclose(got.sum(), 1), f"Probabilities sum to 1; yours to {got.sum():.3g}.")
     require(np.allclose(got, right), "It should be softmax(logits / temperature).")
-    require(np.allclose(answer(logits, 2.0), _softmax(logits / 2)), "At temperature 2 it is wrong: use the argument.")
+    require(
+        np.allclose(answer(logits.copy(), 2.0), softmax(logits / 2)), "At temperature 2 it is wrong: use the argument."
+    )
     big = np.array([2000.0, 1999.0])
-    require(np.allclose(answer(big, 1.0), _softmax(big)), "Large logits overflow: subtract the largest before exp.")
+    require(np.allclose(answer(big, 1.0), softmax(big)), "Large logits overflow: subtract the largest before exp.")
     return "At temperature 0 this divides by zero: its limit is greedy decoding."
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
-
-
-def _array(got, what: str, shape: tuple[int, ...]) -> np.ndarray:
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
-    got = np.asarray(got, dtype=float)
-    require(got.shape == shape, f"The {what} should have shape {shape}; yours have {got.shape}.")
-    return got
 
 
 @exercise("09-repeated")
@@ -73,7 +63,7 @@ def _interval(answer: Callable) -> str:
     rng = np.random.default_rng(1)
     level = rng.normal(0, 1, 12)  # of a seed: both runs share it
     one, other = level + rng.normal(0.3, 0.05, 12), level
-    got = _array(answer(one, other), "bounds", (2,))
+    got = array(answer(one, other), (2,), "The interval")
     drawn = rng.integers(12, size=(20_000, 12))
     low, high = np.percentile((one - other)[drawn].mean(axis=1), [2.5, 97.5])
     require(got[0] <= got[1], "The lower bound comes first.")
@@ -99,8 +89,7 @@ def _choose(answer: Callable) -> str:
             "nats_per_char": [2.0, 1.5, 1.4, 1.6, 1.9],
         }
     )
-    got = answer(rows, 100, 60)
-    require(got is not ... and got is not None, "The answer is not there yet: replace the `...`.")
+    got = there(answer(rows, 100, 60))
     require(isinstance(got, str), f"Return the name of one model; you returned a {type(got).__name__}.")
     require(got != "large", "“large” has more parameters than allowed.")
     require(got != "slow", "“slow” trains longer than allowed.")
@@ -113,7 +102,7 @@ def _choose(answer: Callable) -> str:
 
 @exercise("09-claim")
 def _claim(answer: dict) -> str:
-    require(answer is not ... and answer is not None, "The answer is not there yet: replace the `...`.")
+    there(answer)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "claims.yml")
         file.write_text(yaml.safe_dump([answer], allow_unicode=True), "utf-8")

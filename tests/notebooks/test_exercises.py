@@ -1,5 +1,6 @@
 """Every exercise in both directions: its solution passes; the untouched cell and typical mistakes get a helpful no."""
 
+import difflib
 import itertools
 import json
 import re
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from lmtutorial import data, evaluation, exercises, ngram, tokenizers
+from lmtutorial import data, evaluation, exercises, ngram, scaling, tokenizers
 from lmtutorial.errors import InputError
 
 TEXT = "\n".join(f"{i} times it was the best and {i * i} times the worst of times" for i in range(2000))
@@ -19,7 +20,7 @@ TEXT = "\n".join(f"{i} times it was the best and {i * i} times the worst of time
 
 @pytest.fixture(scope="module")
 def corpus():
-    return data.Corpus("made up", TEXT, TEXT[::-1][:20_000][::-1].replace("best", "last"), "", "", "")
+    return data.Corpus("made up", TEXT, TEXT[::-1][:20_000][::-1].replace("best", "last"), "", "")
 
 
 def cells(tag):
@@ -134,8 +135,23 @@ def orthogonal(U, rng):
     return np.linalg.qr(rng.normal(size=(U, U)))[0]
 
 
+def haar(U, rng):
+    """An orthogonal matrix, each as likely as any other."""
+    Q, R = np.linalg.qr(rng.normal(size=(U, U)))
+    return Q * np.sign(np.diag(R))
+
+
 def norm_of_all(gradients):
     return np.sqrt(sum(np.sum(g**2) for g in gradients))
+
+
+def clipped(gradients, limit, above):
+    return [g * limit / norm_of_all(gradients) for g in gradients] if above else gradients
+
+
+def clipped_in_place(gradients, limit):
+    factor = min(1, limit / norm_of_all(gradients))
+    return [np.multiply(g, factor, out=g) for g in gradients]
 
 
 def shifted(ids, first, T, by):
@@ -143,9 +159,33 @@ def shifted(ids, first, T, by):
     return ids[first[:, None] + np.arange(T) + by]
 
 
+def shifted_in_place(ids, first, T):
+    inputs = shifted(ids, first, T, 0)
+    first += 1
+    return inputs, shifted(ids, first, T, 0)
+
+
 def falling(step, peak, warmup, total, shape):
     """A learning rate that falls as `shape` says after the warm-up."""
     return peak * (step / warmup if step < warmup else shape((step - warmup) / (total - warmup)))
+
+
+def nucleus(q, p):
+    """Chapter 4's exercise 5, without `searchsorted`."""
+    order, kept = np.argsort(-q), np.zeros_like(q)
+    order = order[np.cumsum(q[order]) - q[order] < p]
+    kept[order] = q[order]
+    return kept / kept.sum()
+
+
+def above(q, least):
+    """What is at least `least`, also where it is as likely as another; to sum to 1."""
+    return np.where(q >= least, q, 0) / q[q >= least].sum()
+
+
+def last_in(q, p):
+    falling = np.sort(q)[::-1]
+    return falling[min(np.searchsorted(np.cumsum(falling), p), len(q) - 1)]
 
 
 def mixed_values(q, k, v, mask=np.tri, root=0.5, hidden=-1e9, late=False, axis=-1, turned=False):
@@ -190,6 +230,21 @@ def cached_step(query, key, value, keys, values, root=0.5, blind=False, softmax=
     weights = np.exp(scores) * (np.arange(len(keys)) < len(keys) - blind)
     weights = weights / weights.sum() if softmax else scores
     return weights @ values, keys, values
+
+
+def greedy(one, other):
+    """Chapter 6's exercise 4, taking every word as soon as it comes."""
+    found = at = 0
+    for word in other:
+        if word in one[at:]:
+            found, at = found + 1, one.index(word, at) + 1
+    return 2 * found / (len(one) + len(other))
+
+
+def in_parts(gradients, tokens):
+    """Chapter 5's exercise 4, on the array that is given."""
+    gradients *= tokens[:, None]
+    return gradients.sum(axis=0) / tokens.sum()
 
 
 def softened(logits, tau, scale=lambda z, tau: z / tau, after=lambda p, tau: p, stable=True):
@@ -245,6 +300,19 @@ def merged_once(symbols, rank, by=None, most=99, turned=False):
     return done[:: -1 if turned else 1]
 
 
+def replaced(symbols, rank):
+    """Chapter 7's exercise 4, in a text with spaces."""
+    known = [pair for pair in itertools.pairwise(symbols) if pair in rank]
+    best = min(known, key=rank.get, default=("", ""))
+    return " ".join(symbols).replace(" ".join(best), "".join(best)).split(" ") if known else symbols
+
+
+def merged_as_joined(symbols, rank):
+    joined = {"".join(pair): place for pair, place in rank.items()}
+    pairs = [pair for pair in itertools.pairwise(symbols) if "".join(pair) in joined]
+    return merged_once(symbols, {pair: joined["".join(pair)] for pair in pairs})
+
+
 def heard(lines, end=True, clean=str):
     text = ""
     for line in lines:
@@ -267,6 +335,12 @@ def in_steps(kernel, largest, most=127, rounding=np.rint):
     scales = np.asarray(largest / most)
     integers = rounding(kernel / scales).astype(int) + 128
     return (integers % 256 - 128).astype(np.int8), scales.squeeze()
+
+
+def in_steps_in_place(kernel):
+    scales = np.abs(kernel).max(axis=0) / 127
+    kernel /= scales
+    return np.rint(kernel).astype(np.int8), scales
 
 
 def power_of(N, losses, n):
@@ -326,6 +400,8 @@ MISTAKES = [
     ("02-distance", 65.2, "whole number"),
     ("02-distance", 30, "should be below"),
     ("02-distance", 100, "the first k"),
+    ("02-distance", -65, "positive"),
+    ("02-distance", np.nan, "positive"),
     ("02-states", lambda x, W, h: states_of(x, W, h, tanh_step), "One state too many"),
     ("02-states", lambda x, W, h: states_of(x, W, h, tanh_step)[-1], "Only the last state"),
     ("02-states", lambda x, W, h: np.tanh(x + h @ W), "starts from h_0"),
@@ -334,6 +410,8 @@ MISTAKES = [
     ("02-states", lambda x, W, h: np.tanh(x), "not used at all"),
     ("02-states", lambda x, W, h: 2 * states_of(x, W, h, tanh_step)[1:], "numbers are not"),
     ("02-states", lambda x, W, h: x[0, 0], "shape"),
+    ("02-states", lambda x, W, h: states_of(x, W, 0 * h, tanh_step)[1:], "not zero"),
+    ("02-states", lambda x, W, h: states_of(x, W, h, tanh_step)[:-1], "Off by one"),
     ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, times=range(len(d_H) - 1)), "last time step"),
     ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, times=range(1, len(d_H))), "first time step"),
     ("02-bptt", lambda d_H, H, W: way_back(d_H, H, W, back=0.0), "from the next step is missing"),
@@ -350,13 +428,19 @@ MISTAKES = [
     ("02-clip", lambda gradients, limit: [g / max(1, norm_of_all(gradients)) for g in gradients], "another limit"),
     ("02-clip", lambda gradients, limit: gradients[0], "as many arrays"),
     ("02-clip", lambda gradients, limit: [g / 3 for g in gradients], "should be the limit"),
+    ("02-clip", lambda gradients, limit: clipped(gradients, limit, norm_of_all(gradients) ** 2 > limit), "not ‖g‖²"),
+    ("02-clip", lambda gradients, limit: clipped(gradients, limit, norm_of_all(gradients) > 1), "below a limit of 6"),
+    ("02-clip", clipped_in_place, "changes the arrays"),
     ("02-forget-bias", 0.5 ** (1 / 100), "That is the gate"),
     ("02-forget-bias", -4.965, "The sign"),
     ("02-forget-bias", 0, "after *one* step"),
     ("02-forget-bias", 2.156, "natural logarithm"),
     ("02-forget-bias", 3, "of the cell is left"),
+    ("02-forget-bias", 4.958, "three digits"),
+    ("02-forget-bias", 4.978, "three digits"),
     ("02-survive", lambda U, rng: 2 * np.eye(U), "explodes"),
     ("02-survive", orthogonal, "vanishes"),
+    ("02-survive", lambda U, rng: 1.48 * haar(U, rng), "explodes"),
     ("02-survive", lambda U, rng: rng.normal(size=(U, U)) / np.sqrt(U), "vanishes"),
     ("02-survive", lambda U, rng: 1.1 * np.eye(U), "explodes"),
     ("02-survive", lambda U, rng: np.ones(U), "shape"),
@@ -373,6 +457,7 @@ MISTAKES = [
     ("03-scale", 1024, "by x²"),
     ("03-scale", 64, "root of d"),
     ("03-scale", 4, "would have variance 64"),
+    ("03-scale", -32, "positive number"),
     ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: np.ones((T, T))), "mask is missing"),
     ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: np.tri(T).T), "hide the past"),
     ("03-causal", lambda q, k, v: mixed_values(q, k, v, mask=lambda T: 1 - np.tri(T)), "hide the past"),
@@ -385,6 +470,7 @@ MISTAKES = [
     ("03-causal", lambda q, k, v: mixed_values(q, k, v, hidden=0), "not forbidden"),
     ("03-causal", lambda q, k, v: 2 * mixed_values(q, k, v), "numbers are not"),
     ("03-causal", lambda q, k, v: q @ k.T, "shape"),
+    ("03-causal", lambda q, k, v: np.nan * v, "0 times ∞"),
     ("03-rotary", lambda x, positions: x, "Nothing was turned"),
     ("03-rotary", lambda x, positions: spun(x, positions, sign=-1), "signs of the sines"),
     ("03-rotary", lambda x, positions: spun(x, positions, step=1.0), "fall too slowly"),
@@ -392,6 +478,7 @@ MISTAKES = [
     ("03-rotary", lambda x, positions: 2 * spun(x, positions), "length of a row"),
     ("03-rotary", lambda x, positions: spun(x, np.arange(len(x))), "positions that are given"),
     ("03-rotary", lambda x, positions: x[:, :4], "shape"),
+    ("03-rotary", lambda x, positions: spun(x, positions / 10), "i from 0"),
     ("03-softmax-back", lambda A, d_A: A * d_A, "every score"),
     ("03-softmax-back", lambda A, d_A: A * (1 - A) * d_A, "moves with the others"),
     ("03-softmax-back", lambda A, d_A: A * (d_A - d_A.mean(axis=-1, keepdims=True)), "weighted by A"),
@@ -411,6 +498,7 @@ MISTAKES = [
     ("03-previous", lambda T: circles(T, width=40), "at most 16"),
     ("03-previous", lambda T: circles(T, shift=0), "shift the queries"),
     ("03-previous", lambda T: circles(T, scale=2.0), "are sharper"),
+    ("03-previous", lambda T: circles(T, shift=2), "looks most at"),
     ("03-previous", lambda T: (np.ones((T, 4)), np.ones((T, 5))), "shape"),
     ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 + 512 * 5_000, "output layer has a bias"),
     ("04-parameters", 5_000 * 128 + 128 * 512 + 512 * 512 + 512 * 5_000 + 5_000, "recurrent layer has a bias"),
@@ -428,17 +516,25 @@ MISTAKES = [
     ("04-windows", lambda ids, first, T: 2 * (ids[first[:, None] + np.arange(1, T + 1)],), "should be ids"),
     ("04-windows", lambda ids, first, T: (shifted(ids, first, T, 0), shifted(ids, first, T, -1)), "behind"),
     ("04-windows", lambda ids, first, T: (shifted(ids, first, T, 0), shifted(ids, first, T, 0) + 2), "after it"),
+    (
+        "04-windows",
+        lambda ids, first, T: (shifted(ids, first, T, 0), shifted(ids, first, T, 0) + 1),
+        "not to the tokens",
+    ),
     ("04-schedule", lambda step, peak, warmup, total: peak, "start at 0"),
     ("04-schedule", lambda step, peak, warmup, total: peak * min(1, step / warmup) ** 2, "Half way through"),
     ("04-schedule", lambda step, peak, warmup, total: peak * step / warmup, "should be 0"),
     ("04-schedule", lambda *a: falling(*a, lambda done: np.cos(np.pi * done)), "add 1 and divide"),
     ("04-schedule", lambda *a: falling(*a, lambda done: 1 - 0.5 * done), "should be 0"),
     ("04-schedule", lambda *a: falling(*a, lambda done: 1 - done**2), "Half way down"),
+    ("04-schedule", lambda *a: falling(*a, lambda done: 1 - done), "straight line"),
+    ("04-schedule", lambda *a: falling(*a, lambda done: 1 - 3 * done**2 + 2 * done**3), "A quarter of the way"),
     ("04-top-p", lambda q, p: np.where(q >= 0.4, 1.0, 0.0), "crosses p"),
-    ("04-top-p", lambda q, p: np.where(q >= 0.3, q, 0.0), "sum to 1 again"),
+    ("04-top-p", lambda q, p: np.where(q >= 0.25, q, 0.0), "sum to 1 again"),
     ("04-top-p", lambda q, p: q, "should be left"),
     ("04-top-p", lambda q, p: np.sort(q), "should be left"),
     ("04-top-p", lambda q, p: q[:3], "shape"),
+    ("04-top-p", lambda q, p: above(q, last_in(q, p)), "equally likely"),
     ("04-top-p", lambda q, p: q.fill(0.2) or q, "work on a copy"),
     ("04-model", ({"cell": "cnn"}, {}), "no cell 'cnn'"),
     ("04-model", ({"heads": 2}, {}), "heads"),
@@ -446,6 +542,8 @@ MISTAKES = [
     ("04-model", ({"units": 8}, {}), "2000 steps are too many"),
     ("04-model", ({"units": 8}, {"steps": 10, "batch": 64}), "4,096 tokens"),
     ("04-model", ({"units": 8}, {"steps": 1}), "the bigram model"),
+    ("04-model", {"units": 8}, "a pair"),
+    ("04-model", (None, None), "a dictionary each"),
     ("05-parameters", 804_096 + 128 * 65, "counts once"),
     ("05-parameters", 804_096 - 64 * 128, "positions"),
     ("05-parameters", 804_096 - 128, "final norm"),
@@ -460,6 +558,7 @@ MISTAKES = [
     ("05-cache", 301_989_888 // 8, "eight"),
     ("05-cache", 301_989_888 // 12, "Every layer"),
     ("05-cache", 300_000_000, "is not it"),
+    ("05-cache", "301989888", "one number"),
     ("05-mask", lambda length, T, S: np.arange(S) > length + np.arange(T)[:, None], "polarity"),
     ("05-mask", lambda length, T, S: np.arange(S) < length + np.arange(T)[:, None], "itself"),
     ("05-mask", lambda length, T, S: np.arange(S) <= np.arange(T)[:, None], "beginning"),
@@ -480,6 +579,9 @@ MISTAKES = [
     ("05-decay", lambda shapes: {name for name, shape in shapes.items() if len(shape) != 1}, "single number"),
     ("05-decay", lambda shapes: {name for name in shapes if "kernel" in name}, "embedding"),
     ("05-decay", lambda shapes: {name for name, shape in shapes.items() if len(shape) == 2}, "three axes"),
+    ("05-decay", lambda shapes: {name for name in shapes if re.search("kernel|embedding", name)}, "not at names"),
+    ("05-decay", lambda shapes: {name for name in shapes if not re.search("bias|gamma|temp", name)}, "not at names"),
+    ("05-decay", lambda shapes: {name for name, shape in shapes.items() if np.prod(shape) > 32}, "or sizes"),
     ("05-decay", lambda shapes: "embedding", "set of names"),
     ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V)[0], "Three arrays"),
     ("05-step", lambda q, k, v, K, V: (cached_step(q, k, v, K, V)[0], K, V), "one row longer"),
@@ -490,6 +592,7 @@ MISTAKES = [
     ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V, root=1), "not by d"),
     ("05-step", lambda q, k, v, K, V: cached_step(q, k, v, K, V, softmax=False), "softmax is missing"),
     ("05-step", lambda q, k, v, K, V: cached_step(-q, k, v, K, V), "is not softmax"),
+    ("05-step", lambda q, k, v, K, V: cached_step(np.divide(q, 2, out=q), k, v, K, V, root=0), "changes an array"),
     ("05-model", ({"positions": "relative"}, {}), "no positions 'relative'"),
     ("05-model", ({"cell": "lstm"}, {}), "cell"),
     ("05-model", ({"width": 512}, {}), "parameters; 100,000"),
@@ -501,6 +604,7 @@ MISTAKES = [
     ("06-f1", (2 / 9 + 1) / 2, "harmonic mean"),
     ("06-f1", 6 / 13, "article a is left out"),
     ("06-f1", 0.5, "m = 2"),
+    ("06-f1", 36.4, "not in percent"),
     ("06-f1", "much", "one number"),
     ("06-pass", lambda n, c, k: 1 - (1 - c / n) ** k, "biased"),
     ("06-pass", lambda n, c, k: comb(n - c, k) / comb(n, k), "none"),
@@ -519,13 +623,23 @@ MISTAKES = [
     ("06-rouge", lambda a, b: 3 / len(a), "precision alone"),
     ("06-rouge", lambda a, b: 3 / len(b), "recall alone"),
     ("06-rouge", lambda a, b: 6 / 14 if len(a) == 8 else 2 / 8, "no substring"),
+    ("06-rouge", lambda a, b: difflib.SequenceMatcher(None, a, b).ratio(), "not the longest block"),
+    ("06-rouge", greedy, "not the first one found"),
+    ("06-rouge", lambda a, b: greedy(b, a), "not the first one found"),
     ("06-calibrate", lambda scores, unlabelled: scores > 0, "threshold 0"),
     ("06-calibrate", lambda scores, unlabelled: scores > np.median(scores), "median of the texts to judge"),
     ("06-calibrate", lambda scores, unlabelled: scores > unlabelled.mean(), "One odd text"),
     ("06-calibrate", lambda scores, unlabelled: scores < np.median(unlabelled), "Reversed"),
     ("06-calibrate", lambda scores, unlabelled: True, "One Boolean a text"),
+    ("06-calibrate", lambda scores, unlabelled: scores > np.sort(unlabelled)[len(unlabelled) // 2], "half way"),
+    ("06-calibrate", lambda scores, unlabelled: scores > np.sort(unlabelled)[len(unlabelled) // 2 - 1], "half way"),
+    ("06-calibrate", lambda scores, unlabelled: scores > unlabelled[1:3].mean(), "half way"),
+    ("06-calibrate", lambda scores, unlabelled: scores >= np.median(unlabelled), "not ≥"),
+    ("06-calibrate", lambda scores, unlabelled: scores - np.median(unlabelled), "True or False"),
     ("06-program", "print('passed')", "last line"),
     ("06-program", "assert False", "naive runner would notice"),
+    ("06-program", "if False:\n    assert False", "no block"),
+    ("06-program", "import sys; sys.exit(0\nassert False", "cannot read"),
     ("06-program", "raise SystemExit(3)\nassert False", "exit code is 3"),
     ("06-program", "import os; os._exit(7)\nassert False", "exit code is 7"),
     ("06-program", "while True: pass\nassert False", "did not end"),
@@ -544,7 +658,10 @@ MISTAKES = [
     ("07-epsilon", np.sqrt(10), "added"),
     ("07-epsilon", 1.0, "fourth digit"),
     ("07-epsilon", 1.5, "is not it"),
+    ("07-epsilon", 1.0111, "is not it"),
     ("07-split", lambda c, H: c, "Three kernels"),
+    ("07-split", lambda c, H: [k.reshape(len(c), H, -1) for k in np.split(c, H, axis=1)], "Three kernels"),
+    ("07-split", lambda c, H: [k.reshape(-1, H, 2) for k in np.split(c, 3, axis=1)], "shapes should be"),
     ("07-split", lambda c, H: np.split(c, 3, axis=1), "axis of their own"),
     ("07-split", lambda c, H: [k.reshape(H, len(c), -1) for k in np.split(c, 3, axis=1)], "shapes should be"),
     ("07-split", lambda c, H: [k.T.reshape(len(c), H, -1) for k in np.split(c, 3, axis=1)], "Do not transpose"),
@@ -559,12 +676,16 @@ MISTAKES = [
     ("07-merge", lambda symbols, rank: merged_once(symbols, rank) if len(symbols) > 1 else [], "Symbols were lost"),
     ("07-merge", lambda symbols, rank: "".join(symbols), "not a string"),
     ("07-merge", lambda symbols, rank: symbols.pop() and symbols, "make a new one"),
+    ("07-merge", replaced, "two whole symbols"),
+    ("07-merge", merged_as_joined, "when joined"),
     ("07-events", lambda lines: heard(lines, end=False), "stop there"),
     ("07-events", lambda lines: heard(lines, clean=lambda text: text.replace("data: ", "")), "beginning of a line"),
     ("07-events", lambda lines: heard(lines[:2]), "first piece only"),
     ("07-events", lambda lines: heard(lines, clean=lambda text: text.strip("\n")), "line break"),
     ("07-events", lambda lines: [heard(lines)], "join the pieces"),
     ("07-events", lambda lines: heard(lines).upper(), "It should be"),
+    ("07-events", lambda lines: heard(itertools.takewhile(lambda line: "[DONE]" not in line, lines)), "only the line"),
+    ("07-events", lambda lines: heard(lines, clean=lambda text: text.replace("[DONE] ", "")), "whole line"),
     ("07-option", lambda log_p, answers: int(np.argmax([sum(p) for p in log_p])), "punished for being long"),
     ("07-option", lambda log_p, answers: int(np.argmax([np.mean(p) for p in log_p])), "divides by tokens"),
     (
@@ -574,6 +695,10 @@ MISTAKES = [
     ),
     ("07-option", per, "One place"),
     ("07-option", lambda log_p, answers: 7, "is not it"),
+    ("07-option", lambda log_p, answers: int(np.argmax([len(a) for a in answers])), "place 1"),
+    ("07-option", lambda log_p, answers: int(np.argmin([sum(p) for p in log_p])), "place 1"),
+    ("07-option", lambda log_p, answers: int(np.argmax(per(log_p, map(len, answers)))) + 1, "counted from 0"),
+    ("07-option", lambda log_p, answers: answers[3], "not its text"),
     ("08-energy", 1190.5, "watt-hours"),
     ("08-energy", 4.2857e6, "joules"),
     ("08-energy", 2.381, "draws 500"),
@@ -607,6 +732,11 @@ MISTAKES = [
     ("08-min-p", lambda p, m: np.where(p >= m, p, 0) / p[p >= m].sum() if (p >= m).any() else 0 * p, "relative"),
     ("08-min-p", lambda p, m: p[p >= m * p.max()], "shape"),
     ("08-min-p", lambda p, m: np.array([0.6, 0.4, 0, 0, 0]), "it should be"),
+    ("08-min-p", lambda p, m: above(p, np.nextafter(m * p.max(), 1)), "not >"),
+    ("08-min-p", lambda p, m: above(p, 0.1 * p.max()), "share of 0.5"),
+    ("08-min-p", lambda p, m: np.sort(above(p, m * p.max()))[::-1], "keeps its place"),
+    ("08-min-p", lambda p, m: above(p, m * p[0]), "it goes"),
+    ("08-min-p", lambda p, m: above(np.multiply(p, p >= m * p.max(), out=p), m * p.max()), "work on a copy"),
     ("08-predict", lambda N, D, L, n, d: L.min(), "no prediction"),
     ("08-predict", lambda N, D, L, n, d: 5.0, "larger model"),
     ("08-predict", lambda N, D, L, n, d: power_of(N[-5:], L[-5:], n), "alone is not enough"),
@@ -651,6 +781,36 @@ MISTAKES = [
     ("09-claim", CLAIM | {"seeds": 1}, "anecdote"),
     ("09-claim", CLAIM | {"experiment": "x99"}, "do not decide it"),
 ]
+
+
+# what is right, but is not written as the solution is
+OTHERWISE = [
+    ("01-perplexity", lambda p: np.array([np.exp(-np.log(p).mean())])),
+    ("02-states", lambda x, W, h: states_of(x, W, h, tanh_step)[1:].round(5)),
+    ("03-previous", lambda T: list(circles(T))),
+    ("03-previous", lambda T: np.array(circles(T))),
+    ("04-windows", lambda ids, first, T: [shifted(ids, first, T, 0), shifted(ids, first, T, 1)]),
+    ("04-windows", shifted_in_place),
+    ("04-top-p", nucleus),
+    ("05-accumulate", in_parts),
+    ("05-step", lambda *given: list(cached_step(*given))),
+    ("06-f1", 0.36),
+    ("06-calibrate", lambda scores, unlabelled: np.subtract(scores, np.median(unlabelled), out=scores) > 0),
+    ("06-program", "import sys; sys.exit(0)\nassert False  # never reached"),
+    ("07-hours", 69),
+    ("07-hours", 70),
+    ("08-energy", 1.2),
+    ("08-int8", lambda w: list(in_steps(w, np.abs(w).max(axis=0)))),
+    ("08-int8", in_steps_in_place),
+    ("08-predict", lambda N, D, losses, n, d: np.array([scaling.fit(N, D, losses)(n, d)])),
+    ("09-temperature", lambda z, tau: softened(np.divide(z, tau, out=z), 1)),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), OTHERWISE)
+def test_a_right_answer_in_another_form_passes(name, answer):
+    found = exercises.check(name, answer)
+    assert found.passed, found
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # 0/0 is one of the mistakes
