@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("tensorflow", "hub", "compression", "book")
+EXTRAS = ("tensorflow", "hub", "compression", "pretrained", "applications", "book")
 
 
 def environment(pyproject: Path) -> str:

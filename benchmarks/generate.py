@@ -14,7 +14,6 @@ last and in the first eighth of what follows: a ratio of 1 means that the positi
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
@@ -131,14 +130,8 @@ GPT_SIDES = {
 
 
 def serve(side: str, name: str, length: str) -> None:
-    write = (SIDES if name in SIZES else GPT_SIDES)[side](name)
-
-    def measure() -> float:
-        start = time.perf_counter()
-        write(int(length))
-        return int(length) / (time.perf_counter() - start)
-
-    side_by_side.serve(measure)
+    write, count = (SIDES if name in SIZES else GPT_SIDES)[side](name), int(length)
+    side_by_side.serve(side_by_side.rate(lambda: write(count), count))
 
 
 def lines(options: argparse.Namespace) -> Iterator[dict]:

@@ -170,13 +170,10 @@ def lines(folder: str, options: argparse.Namespace) -> Iterator[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--quick", action="store_true", help="100,000 characters, order 5 only: within a minute")
     parser.add_argument("--characters", type=int, help="cut the texts, for both sides; the whole by default")
-    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken")
     parser.add_argument("--only", default="", metavar="PREFIX", help="measure only lines whose names begin so")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = side_by_side.parse(parser, "100,000 characters, order 5 only: within a minute", rounds=3, quick_rounds=3)
     if options.measure:
         measure, *arguments = options.measure
         print(json.dumps(MEASURES[measure](*arguments)))

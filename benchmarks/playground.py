@@ -130,11 +130,8 @@ def ready(browser, address: str) -> float:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--quick", action="store_true", help="200 characters instead of 1,000, two rounds")
-    parser.add_argument("--rounds", type=int, help="of which medians are taken (default 7, quick 2)")
     parser.add_argument("--peer", type=Path, default=Path("node_modules", "onnxruntime-web", "dist"), metavar="FOLDER")
-    options = parser.parse_args()
+    options = side_by_side.parse(parser, "200 characters instead of 1,000")
     if not (SITE / OURS).is_dir():
         raise SystemExit("there is no site with a playground: make book")
     if not options.peer.is_dir():
@@ -142,8 +139,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         site = Path(shutil.copytree(SITE, Path(folder, "site")))
         add_peer(site, options.peer)
-        rounds = options.rounds or (2 if options.quick else 7)
-        side_by_side.show(lines(site, options.peer, 200 if options.quick else 1000, rounds), options.json)
+        steps = 200 if options.quick else 1000
+        side_by_side.show(lines(site, options.peer, steps, options.rounds), options.json)
 
 
 if __name__ == "__main__":

@@ -85,14 +85,10 @@ def of_size(size: str, rounds: int) -> Iterator[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--quick", action="store_true", help="the small model only, 2 rounds")
-    parser.add_argument("--rounds", type=int, help="of which medians are taken (default 7, quick 2)")
     parser.add_argument("--size", action="append", choices=("small", "smollm2"), help="repeatable; default both")
-    options = parser.parse_args()
+    options = side_by_side.parse(parser, "the small model only")
     sizes = options.size or (["small"] if options.quick else ["small", "smollm2"])
-    rounds = options.rounds or (2 if options.quick else 7)
-    side_by_side.show((line for size in sizes for line in of_size(size, rounds)), options.json)
+    side_by_side.show((line for size in sizes for line in of_size(size, options.rounds)), options.json)
 
 
 if __name__ == "__main__":

@@ -58,21 +58,20 @@ def records(count: int) -> None:
         files = timed("records-staging", lambda: page(judged, texts))
         files["_toc.yml"] = b"format: jb-book\nroot: book/claims\n"
         files["book/claims.md"] = texts["book/claims.md"][0].encode()
-        site._write_stage(files, stage)
+        site.write_stage(files, stage)
         log = stage.with_suffix(".log")
-        if not timed("records-page", lambda: site._jupyter_book(stage, log)):
+        if not timed("records-page", lambda: site.jupyter_book(stage, log)):
             sys.exit(log.read_text("utf-8"))
 
 
 def add_records(folder: Path, count: int) -> None:
     """Copy the records below `folder`, with new seeds, until there are `count`."""
-    from lmtutorial.experiments import identity, load_record, record_text
+    from lmtutorial.experiments import load_record, name_of, record_text
 
     there = [load_record(path) for path in sorted(folder.rglob("*.json"))]
     for seed, record in zip(range(1000, 1000 + count - len(there)), itertools.cycle(there)):
         copy = record | {"seed": seed}
-        run = (copy[name] for name in ("experiment", "version", "parameters", "seed"))
-        (folder / copy["experiment"] / f"{identity(*run)}.json").write_text(record_text(copy), "utf-8")
+        (folder / f"{name_of(copy)}.json").write_text(record_text(copy), "utf-8")
 
 
 def text(megabytes: int) -> None:

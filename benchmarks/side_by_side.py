@@ -95,21 +95,28 @@ def against_pytorch(
     return found, max(found.keys() & {"eager", "compiled", "graphs"}, key=lambda side: median(found[side]))
 
 
+def parse(parser: argparse.ArgumentParser, quick: str, rounds: int = 7, quick_rounds: int = 2) -> argparse.Namespace:
+    """Return what a benchmark was asked for: by options of `parser`, and of all; `quick` says what `--quick` does."""
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    usual = f"(default {rounds}, quick {quick_rounds})"
+    parser.add_argument("--rounds", type=int, help=f"of which medians are taken {usual}")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (quick_rounds if options.quick else rounds)
+    return options
+
+
 def main(
     description: str, quick: str, serve_side: Callable[..., None], lines: Callable[[argparse.Namespace], Iterable[dict]]
 ) -> None:
     """Run a benchmark against PyTorch whose sides are workers; `quick` says what `--quick` does."""
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument("--rounds", type=int, help="of which medians are taken (default 7, quick 2)")
     parser.add_argument("--only", default="", metavar="PREFIX", help="measure only lines whose names begin so")
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(parser, quick)
     if options.serve:
         serve_side(*options.serve)
         return
-    options.rounds = options.rounds or (2 if options.quick else 7)
     needs("torch", "pip install torch==2.13.0")
     show(lines(options), options.json)
 

@@ -12,11 +12,12 @@ models                  ``backends`` · ``writing`` · ``neural`` · ``recurrenc
 using models            ``evaluation`` · ``compression`` · ``generation`` · ``training`` · ``distributed`` ·
                         ``callbacks`` · ``checkpoints`` · ``presets`` · ``pretrained`` · ``lora`` ·
                         ``quantization``: one protocol, ``score(ids) -> nats``, joins them
-the work around them    ``experiments`` · ``sweeps`` · ``claims`` · ``verdicts`` · ``statements`` · ``claimpage`` ·
-                        ``chooser`` · ``ladder`` · ``plots`` · ``exercises`` · ``equations`` · ``execution`` ·
-                        ``export`` · ``onnxexport`` · ``playground`` · ``playpage`` · ``typography`` · ``i18n`` ·
-                        ``phrases`` · ``editions`` · ``outputs`` · ``apipage`` · ``staging`` · ``policy`` · ``site`` ·
-                        ``browser`` · ``pdf`` · ``commands`` · ``cli``
+the work around them    ``experiments`` · ``sweeps`` · ``intervals`` · ``claims`` · ``verdicts`` ·
+                        ``statements`` · ``claimpage`` · ``chooser`` · ``ladder`` · ``plots`` ·
+                        ``exercises`` · ``equations`` · ``execution`` · ``export`` · ``onnxexport`` ·
+                        ``playground`` · ``playpage`` · ``typography`` · ``i18n`` · ``phrases`` ·
+                        ``editions`` · ``outputs`` · ``apipage`` · ``staging`` · ``policy`` · ``site`` ·
+                        ``contents`` · ``browser`` · ``pdf`` · ``commands`` · ``cli``
 ======================  =======================================================================
 """
 

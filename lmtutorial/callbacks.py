@@ -8,6 +8,8 @@ An "epoch" is the time from one pass over the validation text to the next; its l
 import json
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -15,7 +17,7 @@ from tqdm import tqdm
 
 from lmtutorial import checkpoints, distributed
 from lmtutorial.errors import InputError
-from lmtutorial.files import write_atomically
+from lmtutorial.files import alone, write_atomically
 from lmtutorial.tokenizers import Tokenizer
 
 LOG = "log.jsonl"
@@ -25,7 +27,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Keep a run in a folder: the last state with the log in its note, the best weights, the tokenizer, `log.jsonl`.
 
     Args:
-        folder: of the run; made when there is something to keep.
+        folder: of the run.
         note: what the run is: model, training, texts, tokenizer. Another run's folder is refused.
         tokenizer: of the model.
     """
@@ -35,15 +37,29 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder, self.note, self.tokenizer = Path(folder), note, tokenizer
         self.entries: list[dict] = []
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training in the folder meanwhile, which is made if need be.
+
+        Raises:
+            InputError: another process trains there already, or the folder is a file.
+        """
+        for place in (self.folder, *self.folder.parents):
+            if place.is_file():
+                raise InputError(f"{place} is a file; a folder is needed")
+        if not distributed.is_first():
+            yield
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with alone(self.folder, f"another process is training in {self.folder}; wait, or choose another folder"):
+            yield
+
     def resume(self, trained: keras.Model) -> list[dict]:
         """Give `trained` the state of the last checkpoint, and return the log so far: empty if there is none.
 
         Raises:
             InputError: the folder holds another run, or a file that is damaged or no checkpoint.
         """
-        for place in (self.folder, *self.folder.parents):
-            if place.is_file():
-                raise InputError(f"{place} is a file; a folder is needed")
         path = self.folder / checkpoints.LAST
         if path.exists():
             values, note = checkpoints.read(path)
@@ -68,7 +84,7 @@ class Checkpoint(keras.callbacks.Callback):
         checkpoints.save(self.folder / checkpoints.LAST, _all_variables(self.model), note | {"entries": self.entries})
 
     def _remove_unfinished(self) -> None:
-        """Remove what a run was killed while it wrote; another process may be doing the same."""
+        """Remove what a run was killed while it wrote; another process may do the same where `alone` knows no locks."""
         for name in (checkpoints.LAST, checkpoints.BEST, checkpoints.TOKENIZER, LOG):
             for unfinished in self.folder.glob(f".{name}.*"):
                 unfinished.unlink(missing_ok=True)

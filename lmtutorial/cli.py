@@ -104,11 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     group = command.add_mutually_exclusive_group()
     group.add_argument("--workers", type=int, default=1, help="runs at a time on this machine (default %(default)s)")
     group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that makes the runs")
-    group = command.add_mutually_exclusive_group()
-    group.add_argument(
-        "--resume", action="store_true", help="leave runs alone that have a record (what happens anyway)"
-    )
-    group.add_argument("--rerun", action="store_true", help="make them again and replace their records")
+    command.add_argument("--rerun", action="store_true", help="make runs again that have a record, and replace it")
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
     command.set_defaults(run=commands.sweep)
 

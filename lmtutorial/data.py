@@ -30,7 +30,6 @@ class Corpus:
         name: how it was asked for.
         train, validation, test: the parts; a part that the source does not have is `""`.
         sha256: of the whole text, as UTF-8.
-        licence: of the text.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Corpus:
     validation: str
     test: str
     sha256: str
-    licence: str
 
 
 @dataclass(frozen=True)
@@ -211,7 +209,7 @@ def load(name: str | os.PathLike) -> Corpus:
         return _own_text(name)
     dataset = REGISTRY[name]
     content = _content(name)
-    return Corpus(name, *dataset.split(content.decode()), sha256(content), dataset.licence)
+    return Corpus(name, *dataset.split(content.decode()), sha256(content))
 
 
 def path(name: str) -> Path:
@@ -290,7 +288,7 @@ def _own_text(name: str) -> Corpus:
     if not text.strip():
         raise InputError(f"{place} holds no text" + (" (.txt files are read)" if place.is_dir() else ""))
     parts = split_documents(texts, "\n") if len(texts) >= 10 else split_ends(text, validation=0.05, test=0.05)
-    return Corpus(name, *parts, _hash(text), "the reader's own")
+    return Corpus(name, *parts, _hash(text))
 
 
 def _hash(text: str) -> str:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import nbformat
 
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import RESULTS, code_version, machine
-from lmtutorial.files import read_yaml
+from lmtutorial.files import alone, read_yaml
 
 NOTE = "lmtutorial"  # the entry in an executed notebook's metadata that says how it was made
 
@@ -133,16 +132,6 @@ def execute(root: Path, chapter: str, profile: str) -> Path:
         nbformat.write(executed, partial)
         os.replace(partial, done)
     return done
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is here with the same file: two would write what is made of it together."""
-    import fcntl  # which Windows has not, where no notebook is executed
-
-    with open(path, "rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def note(notebook: nbformat.NotebookNode) -> dict[str, Any]:

@@ -164,6 +164,12 @@ def identity(experiment: str, version: int, parameters: dict[str, Any], seed: in
     return sha256(json.dumps(run, sort_keys=True).encode())[:16]
 
 
+def name_of(record: dict[str, Any]) -> str:
+    """Return the name of a record with its experiment's, such as x01_ladder/0123456789abcdef."""
+    run = (record[field] for field in ("experiment", "version", "parameters", "seed"))
+    return f"{record['experiment']}/{identity(*run)}"
+
+
 def record_text(record: dict[str, Any]) -> str:
     """Return a record as it stands in its file: keys sorted, one a line.
 
@@ -208,9 +214,9 @@ def load_record(path: Path) -> dict[str, Any]:
     """
     record = read_json(path)
     validate(record, str(path))
-    named = identity(record["experiment"], record["version"], record["parameters"], record["seed"])
-    if (path.parent.name, path.stem) != (record["experiment"], named):
-        raise InputError(f"{path} holds the run {record['experiment']}/{named}; a file is named by its run")
+    named = name_of(record)
+    if f"{path.parent.name}/{path.stem}" != named:
+        raise InputError(f"{path} holds the run {named}; a file is named by its run")
     return record
 
 

@@ -95,7 +95,7 @@ def counted(model: NGram, tokenizer: Tokenizer) -> bytes:
 
 def weights(model: NeuralLM) -> dict[str, np.ndarray]:
     """Return the weights of a network by the names that the engine knows them by."""
-    return {name: np.asarray(variable, dtype=np.float32) for name, variable in _named(model).items()}
+    return {name: np.asarray(variable, dtype=np.float32) for name, variable in named(model).items()}
 
 
 def stored(weights: dict[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
@@ -122,7 +122,7 @@ def read(content: bytes) -> NeuralLM:
     fields = description(content)["config"]
     config, model = checkpoints.KINDS[fields.pop("kind")]
     model, kept = model(config(**fields)), safetensors.numpy.load(content)
-    for name, variable in _named(model).items():
+    for name, variable in named(model).items():
         variable.assign(kept[name].astype(np.float32) * kept.get(name + SCALES, 1))
     return model
 
@@ -155,14 +155,14 @@ def _coded(probabilities: np.ndarray, step: float) -> np.ndarray:
     return np.rint(-np.log(probabilities) / step).astype(np.uint8)
 
 
-def _named(model: NeuralLM) -> dict[str, keras.Variable]:
+def named(model: NeuralLM) -> dict[str, keras.Variable]:
     """Return the weights by the names of our layers; what a norm calls its parts differs between Keras' versions."""
-    named = {}
+    found = {}
     for variable in model.variables:
         if not variable.path.startswith("seed_generator"):
             name = re.sub("^(rnn|gpt)/", "", variable.path)
-            named[re.sub("/gamma$", "/scale", re.sub("/beta$", "/bias", name))] = variable
-    return named
+            found[re.sub("/gamma$", "/scale", re.sub("/beta$", "/bias", name))] = variable
+    return found
 
 
 def _file(tensors: dict[str, np.ndarray], config: dict, tokenizer: Tokenizer) -> bytes:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written to a temporary name, then moved."""
+"""Files that are whole or absent: written to a temporary name, then moved; and one process at a time."""
 
 import hashlib
 import json
@@ -44,6 +44,33 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` as `replacing` does, with its errors."""
     with replacing(path) as file:
         file.write(content)
+
+
+@contextmanager
+def alone(path: Path, busy: str | None = None) -> Iterator[None]:
+    """Wait until no other process is here with the same file or folder: two would write together what belongs to it.
+
+    Where the system has no such locks (Windows, some network drives), all are let in.
+
+    Raises:
+        InputError: `busy`, instead of waiting, where another process is here.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise InputError(busy) from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import nbformat
 
-from lmtutorial import typography
+from lmtutorial import contents, typography
 from lmtutorial.errors import InputError
 from lmtutorial.execution import read as read_notebook
-from lmtutorial.files import read_text, read_yaml, sha256, write_atomically
+from lmtutorial.files import read_text, sha256, write_atomically
 
 NOTE, ALTERNATIVE = "i18n", ("mystnb", "image", "alt")  # places in a cell's metadata
 ALT = "alt:"  # before the id of a cell: the alternative text of its figure
@@ -44,12 +44,8 @@ def pairs(root: Path) -> list[tuple[Path, Path]]:
     Raises:
         InputError: `root` is not the repository.
     """
-    contents = root / "book" / "_toc.yml"
-    if not contents.is_file():
-        raise InputError("there is no book/_toc.yml; change to the repository first")
-    toc = read_yaml(contents)
-    entries = [toc["root"], *(entry["file"] for part in toc["parts"] for entry in part["chapters"])]
-    english = [root / f"{entry}{'.ipynb' if entry.startswith('notebooks/') else '.md'}" for entry in entries]
+    pages = contents.pages(root)
+    english = [root / f"{page}{'.ipynb' if page.startswith('notebooks/') else '.md'}" for page in pages]
     return [(root / "README.md", root / "README.zh.md"), *((path, path.parent / "zh" / path.name) for path in english)]
 
 
@@ -233,7 +229,7 @@ def _prompt(english: str, terms: typography.Terms) -> str:
     return terms.prompts[english]
 
 
-def _page(texts: dict[str, Passage]) -> str:
+def page(texts: dict[str, Passage]) -> str:
     """Write a Chinese page: its sections, each after its mark."""
     marks = {name: f"{name} {passage.source}" if passage.source else name for name, passage in texts.items()}
     return "\n".join(f"<!-- i18n: {marks[name]} -->\n{passage.text}\n" for name, passage in texts.items())
@@ -247,7 +243,7 @@ def sync(root: Path, english: Path, chinese: Path) -> list[str]:
     """
     theirs, ours = passages(chinese) if chinese.exists() else {}, passages(english)
     if chinese.suffix == ".md":
-        new = _page({name: _kept(theirs.get(name)) or passage for name, passage in ours.items()})
+        new = page({name: _kept(theirs.get(name)) or passage for name, passage in ours.items()})
     else:
         new = nbformat.writes(synced_notebook(english, chinese, typography.read_terms(root / TERMS))) + "\n"
     if not chinese.exists() or read_text(chinese) != new:
@@ -280,7 +276,7 @@ def accept(english: Path, chinese: Path, names: list[str] | None = None) -> list
     new = [name for name in names if theirs[name].source != hashes[name]]
     if chinese.suffix == ".md":
         recorded = {name: Passage(text.text, hashes.get(name, text.source)) for name, text in theirs.items()}
-        write_atomically(chinese, _page(recorded).encode())
+        write_atomically(chinese, page(recorded).encode())
     else:
         notebook = read_notebook(chinese)
         for cell in notebook.cells:

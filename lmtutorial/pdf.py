@@ -11,7 +11,7 @@ from urllib.parse import urldefrag, urljoin
 
 from bs4 import BeautifulSoup
 
-from lmtutorial import browser, editions, outputs, site
+from lmtutorial import browser, contents, editions, outputs
 from lmtutorial.errors import InputError
 
 NAME = "book/all.html"  # as deep in the site as every page, so that images and scripts are found
@@ -50,7 +50,7 @@ def build(root: Path) -> int:
     for language in editions.languages(root):
         file, below = root / "_build" / "pdf" / f"{language}.pdf", "" if language == "en" else f"{language}/"
         file.parent.mkdir(parents=True, exist_ok=True)
-        pages = [(built / f"{below}{name}.html").read_text("utf-8") for name in site.pages(root)]
+        pages = [(built / f"{below}{name}.html").read_text("utf-8") for name in contents.pages(root)]
         clipped = _print(built, below + NAME, one_page(pages), file, chromium)
         print(f"Wrote {file}")
         if clipped:

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lmtutorial import editions, execution, policy, staging
+from lmtutorial import contents, editions, execution, policy, staging
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_yaml
+from lmtutorial.files import alone
 
 
 def build(root: Path, profile: str = "laptop") -> int:
@@ -35,13 +35,13 @@ def build(root: Path, profile: str = "laptop") -> int:
     """
     if not (root / "_config.yml").is_file():
         raise InputError(f"{root} is not the book's folder (it has no _config.yml); change to it first")
-    with execution.alone(root / "_config.yml"):
+    with alone(root / "_config.yml"):
         return _execute_and_build(root, profile)
 
 
 def _execute_and_build(root: Path, profile: str) -> int:
     try:
-        executed = {chapter: execution.execute(root, chapter, profile) for chapter in chapters(root)}
+        executed = {chapter: execution.execute(root, chapter, profile) for chapter in contents.chapters(root)}
     except execution.ChapterError as error:
         print(f"{error}\nThe site was left as it was.", file=sys.stderr)
         return 1
@@ -49,7 +49,7 @@ def _execute_and_build(root: Path, profile: str) -> int:
     stages = {language: root / "_build" / "stage" / language for language in editions.languages(root)}
     _finish_interrupted_move(site)
     version = "\n".join(
-        _write_stage(dict(staging.files(root, executed, language)), stage) for language, stage in stages.items()
+        write_stage(dict(staging.files(root, executed, language)), stage) for language, stage in stages.items()
     )
     stamp = site.with_name("site.version")
     if site.is_dir() and stamp.is_file() and stamp.read_text() == version:
@@ -65,18 +65,7 @@ def _execute_and_build(root: Path, profile: str) -> int:
     return 0
 
 
-def chapters(root: Path) -> list[str]:
-    """Return the names of the chapters in the table of contents, in its order."""
-    return [file.removeprefix("notebooks/") for file in pages(root) if file.startswith("notebooks/")]
-
-
-def pages(root: Path) -> list[str]:
-    """Return the paths of all pages in the table of contents, without their suffix, in its order."""
-    contents = read_yaml(root / "book" / "_toc.yml")
-    return [contents["root"], *(entry["file"] for part in contents["parts"] for entry in part["chapters"])]
-
-
-def _write_stage(files: dict[str, bytes], stage: Path) -> str:
+def write_stage(files: dict[str, bytes], stage: Path) -> str:
     """Make `stage` hold just `files`, leaving what is unchanged untouched; return a hash of them all.
 
     Jupyter Book keeps its own state in `stage/_build`; a file that is gone makes it start afresh.
@@ -111,7 +100,7 @@ def _build_stage(stage: Path) -> bool:
     if unfinished.exists() or _of_the_future(stage / "_build"):
         shutil.rmtree(stage / "_build", ignore_errors=True)
     unfinished.touch()
-    if _jupyter_book(stage, log, "-W", "-n", "--keep-going"):
+    if jupyter_book(stage, log, "-W", "-n", "--keep-going"):
         unfinished.unlink()
         return True
     said = log.read_text("utf-8", "replace").splitlines()
@@ -125,7 +114,7 @@ def _of_the_future(folder: Path) -> bool:
     return any(path.stat().st_mtime > time.time() for path in folder.rglob("environment.pickle"))
 
 
-def _jupyter_book(stage: Path, log: Path, *options: str) -> bool:
+def jupyter_book(stage: Path, log: Path, *options: str) -> bool:
     """Run Jupyter Book in the folder `stage`, its output going to `log`; say whether it succeeded."""
     program = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     with open(log, "wb") as file:

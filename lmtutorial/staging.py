@@ -16,6 +16,7 @@ import yaml
 from lmtutorial import (
     apipage,
     claimpage,
+    contents,
     editions,
     equations,
     execution,
@@ -154,10 +155,10 @@ def _update(settings: dict, changes: dict) -> None:
 
 def _contents(root: Path, say: Phrases) -> str:
     """Return the table of contents."""
-    contents = read_yaml(root / "book" / "_toc.yml")
-    for part in contents["parts"]:
+    table = contents.read(root)
+    for part in table["parts"]:
         part["caption"] = say(part["caption"])
-    return yaml.safe_dump(contents, allow_unicode=True, sort_keys=False)
+    return yaml.safe_dump(table, allow_unicode=True, sort_keys=False)
 
 
 def _source(root: Path) -> str:

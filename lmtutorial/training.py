@@ -9,7 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -246,7 +246,7 @@ def train(
         The model with its last weights, and the log: one entry for each pass over the validation text.
 
     Raises:
-        InputError: a text is too short, `folder` holds another run, or the loss is no longer a number.
+        InputError: a text is too short, `folder` holds another run or is in use, or the loss is no longer a number.
     """
     if len(validation) < 2:
         raise InputError(f"the validation text has {len(validation)} tokens; at least two are needed")
@@ -258,23 +258,25 @@ def train(
     watchers, log = [*callbacks], []
     if distributed.is_first():
         watchers.insert(0, Progress(config.steps, config.batch * config.context, tokens_per_char))
-    if folder:
-        keeper = Checkpoint(folder, _note(trained.model, config, ids, tokenizer), tokenizer)
-        log = keeper.resume(trained)
-        distributed.agree("the steps that are done", _done(log))
-        if distributed.is_first():
-            watchers.append(keeper)
-    if config.patience:
-        watchers.append(Waiting(config.patience, log))
-    watchers = keras.callbacks.CallbackList(watchers, model=trained)
-    watchers.on_train_begin()
-    try:
-        while _done(log) < config.steps and not trained.stop_training:
-            watchers.on_epoch_begin(len(log))
-            log.append(_pass(trained, windows, validation, tokens_per_char, watchers, log))
-            watchers.on_epoch_end(len(log) - 1, log[-1])
-    finally:
-        watchers.on_train_end()
+    with ExitStack() as locks:
+        if folder:
+            keeper = Checkpoint(folder, _note(trained.model, config, ids, tokenizer), tokenizer)
+            locks.enter_context(keeper.alone())
+            log = keeper.resume(trained)
+            distributed.agree("the steps that are done", _done(log))
+            if distributed.is_first():
+                watchers.append(keeper)
+        if config.patience:
+            watchers.append(Waiting(config.patience, log))
+        watchers = keras.callbacks.CallbackList(watchers, model=trained)
+        watchers.on_train_begin()
+        try:
+            while _done(log) < config.steps and not trained.stop_training:
+                watchers.on_epoch_begin(len(log))
+                log.append(_pass(trained, windows, validation, tokens_per_char, watchers, log))
+                watchers.on_epoch_end(len(log) - 1, log[-1])
+        finally:
+            watchers.on_train_end()
     return trained.model, log
 
 

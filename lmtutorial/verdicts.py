@@ -11,7 +11,7 @@ import numpy as np
 
 from lmtutorial.claims import Claim, Side, read
 from lmtutorial.errors import InputError
-from lmtutorial.experiments import identity, load_records
+from lmtutorial.experiments import load_records, name_of
 from lmtutorial.intervals import difference, interval
 
 Records = Callable[[str], list[dict]]
@@ -138,12 +138,7 @@ def _sample(side: Side, records: Records) -> Sample:
     if len(units) > 1:
         raise InputError(f"records {wanted} give {side.metric} in different units, {' and '.join(sorted(units))}")
     values = {seed: float(record["metrics"][side.metric]) for seed, record in found.items()}
-    return Sample(values, {seed: _name(record) for seed, record in found.items()}, units.pop())
-
-
-def _name(record: dict) -> str:
-    run = (record[field] for field in ("experiment", "version", "parameters", "seed"))
-    return f"{record['experiment']}/{identity(*run)}"
+    return Sample(values, {seed: name_of(record) for seed, record in found.items()}, units.pop())
 
 
 def _matches(parameters: dict, where: dict) -> bool:

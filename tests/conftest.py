@@ -1,7 +1,8 @@
-"""What tests of several modules share: a cache each, real texts, further Pythons, a web server on this machine."""
+"""What tests of several modules share: a cache each, real texts, further Pythons, a web server, make's targets."""
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ settings.register_profile("long", deadline=None, max_examples=10_000)  # `make f
 settings.load_profile("lmtutorial")
 
 ROOT = Path(__file__).parents[1]
+TARGETS = {*re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.M)[1].split()}
 REAL_DATA = Path(os.environ.get("LMTUTORIAL_DATA") or ROOT.parent / "shared" / "data")
 
 
@@ -90,10 +92,15 @@ class Site:
 
 
 @pytest.fixture
-def site(monkeypatch):
-    """A web server on this machine, running."""
+def no_proxy(monkeypatch):
+    """Ask this machine directly, even where the web is reached through a proxy."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
+
+
+@pytest.fixture
+def site(no_proxy):
+    """A web server on this machine, running."""
     site = Site()
     thread = threading.Thread(target=site.server.serve_forever, args=(0.01,))
     thread.start()
@@ -104,10 +111,8 @@ def site(monkeypatch):
 
 
 @pytest.fixture
-def nowhere(monkeypatch):
+def nowhere(no_proxy):
     """The address of a port on this machine where nobody answers."""
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""A book of two tiny chapters, to build in seconds what the real one builds in minutes."""
+"""A book of two tiny chapters, to build in seconds what the real one builds in minutes; and a record of no run."""
 
 import shutil
 
@@ -7,6 +7,7 @@ from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lmtutorial import editions, i18n
+from lmtutorial.experiments import SCHEMA
 
 TOC = """format: jb-book
 root: book/index
@@ -31,6 +32,29 @@ CLAIM = {
     "margin": 0.01,
     "seeds": 3,
 }
+
+
+def record(seed, metrics, experiment="x", version=1, unit="nat/char", **parameters):
+    """A record of a run on this laptop."""
+    return {
+        "schema": SCHEMA,
+        "experiment": experiment,
+        "version": version,
+        "parameters": {"profile": "laptop"} | parameters,
+        "seed": seed,
+        "metrics": metrics,
+        "units": dict.fromkeys(metrics, unit),
+        "data": {},
+        "protocol": {},
+        "code": "",
+        "versions": {},
+        "backend": None,
+        "device": "",
+        "cores": 1,
+        "seconds": 1.0,
+        "peak_memory_bytes": 1,
+        "when": "2026-11-24T10:00:00Z",
+    }
 
 
 def write_chapter(root, name, code, prose="Some prose."):
@@ -81,7 +105,7 @@ def translate(chinese, texts):
     if chinese.suffix == ".md":
         there = i18n.passages(chinese)
         new = {name: i18n.Passage(texts.get(name, passage.text), passage.source) for name, passage in there.items()}
-        chinese.write_text(i18n._page(new), "utf-8")
+        chinese.write_text(i18n.page(new), "utf-8")
         return
     notebook = nbformat.read(chinese, 4)
     for cell in notebook.cells:

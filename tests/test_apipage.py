@@ -46,7 +46,7 @@ def test_the_chinese_page_says_that_the_list_is_english():
     assert "[源码]" in apipage.page("S", Phrases("zh", {"pages": {"Source": "源码"}}))
 
 
-def test_the_example_of_the_page_runs(monkeypatch, real_data, tmp_path):
+def test_the_example_of_the_page_runs(monkeypatch, real_data):
     monkeypatch.setenv("LMTUTORIAL_DATA", str(real_data))
     text = (ROOT / "book" / "api.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)

@@ -10,67 +10,8 @@ import pytest
 import lmtutorial
 from lmtutorial.experiments import PACKAGE, imported_modules
 
-FLOORS = [
-    {
-        "errors",
-        "files",
-        "sources",
-        "data",
-        "tensorfiles",
-        "tokenizers",
-        "ngram",
-        "items",
-        "tasks",
-        "sandbox",
-        "scaling",
-        "verse",
-    },
-    {"backends", "writing", "neural", "recurrences", "rnn", "layers", "gpt", "families", "costs"},
-    {
-        "evaluation",
-        "compression",
-        "checkpoints",
-        "callbacks",
-        "distributed",
-        "training",
-        "presets",
-        "generation",
-        "pretrained",
-        "lora",
-        "quantization",
-    },
-    {
-        "experiments",
-        "sweeps",
-        "claims",
-        "verdicts",
-        "statements",
-        "claimpage",
-        "chooser",
-        "ladder",
-        "plots",
-        "exercises",
-        "equations",
-        "execution",
-        "export",
-        "onnxexport",
-        "playground",
-        "playpage",
-        "typography",
-        "i18n",
-        "phrases",
-        "editions",
-        "outputs",
-        "apipage",
-        "staging",
-        "policy",
-        "site",
-        "browser",
-        "pdf",
-        "cli",
-        "commands",
-    },
-]
+ROWS = re.split(r"\n(?=\S)", lmtutorial.__doc__)  # of the package's map, and what stands around it
+FLOORS = [names for row in ROWS if (names := set(re.findall(r"``(\w+)``", row)))]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted({*PACKAGE.rglob("*.py")} - {PACKAGE / "__init__.py"})  # a module is a file, or a folder of them
 MODULE = {path: path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}

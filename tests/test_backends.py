@@ -1,5 +1,7 @@
 """What holds on TensorFlow holds on JAX, where TensorFlow cannot even be imported."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -73,18 +75,6 @@ def test_another_backend_is_refused(attempt, monkeypatch):
 @pytest.mark.slow
 def test_what_is_marked_so_holds_on_jax(run_python):
     code = ON_JAX + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    modules = (
-        "backends",
-        "recurrences",
-        "rnn",
-        "layers",
-        "gpt",
-        "writing",
-        "training",
-        "generation",
-        "pretrained",
-        "lora",
-    )
-    names = [f"tests/test_{module}.py" for module in modules]
+    names = [path for path in sorted(Path(__file__).parent.glob("test_*.py")) if "mark.jax" in path.read_text("utf-8")]
     ((output, errors, exit_code),) = run_python(code, "-m", "jax", *names, envs=[{"KERAS_BACKEND": "jax"}])
     assert exit_code == 0, output + errors

@@ -14,16 +14,18 @@ FIELDS = {"name", "ours", "peer", "unit", "ratio", "low", "high", "peer_name"}
 SHAKESPEARE, SMOLLM2 = map(cache_file, ("shakespeare", "smollm2"))  # before a test's own cache hides them
 
 
+def lines_of(name, *options, **environment):
+    """Run a benchmark and return what it prints as JSON, by line."""
+    command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", "--json", "--quick", *options]
+    done = subprocess.run(command, env=os.environ | environment, check=True, capture_output=True, text=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
     if not SHAKESPEARE.is_file():
         pytest.skip("needs the network: Shakespeare is not in the cache (`lmtutorial data fetch shakespeare`)")
-    script = ROOT / "benchmarks" / "ngram.py"
-    options = ["--json", "--quick", "--characters", "5000", "--rounds", "1", "--only", "train-"]
-    environment = {**os.environ, "LMTUTORIAL_CACHE": str(SHAKESPEARE.parent)}
-    done = subprocess.run(
-        [sys.executable, script, *options], env=environment, check=True, capture_output=True, text=True
-    )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    options = ["--characters", "5000", "--rounds", "1", "--only", "train-"]
+    lines = lines_of("ngram", *options, LMTUTORIAL_CACHE=str(SHAKESPEARE.parent))
     assert [line["name"] for line in lines if "counter" not in line["name"]] == ["train-char-5", "train-word-5"]
     for line in lines:
         assert line.keys() == FIELDS
@@ -34,10 +36,7 @@ def test_the_ngram_benchmark_prints_one_json_line_a_measurement():
 def test_the_benchmark_of_what_grows_measures_every_step_of_records_and_text():
     if not SHAKESPEARE.is_file():
         pytest.skip("needs the network: Shakespeare is not in the cache (`lmtutorial data fetch shakespeare`)")
-    command = [sys.executable, ROOT / "benchmarks" / "scale.py", "--json", "--quick"]
-    environment = {**os.environ, "LMTUTORIAL_CACHE": str(SHAKESPEARE.parent)}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = lines_of("scale", LMTUTORIAL_CACHE=str(SHAKESPEARE.parent))
     steps = {"records": ["claims", "staging", "page"], "text": ["load", "pieces", "encode", "windows"]}
     assert [line["name"] for line in lines] == [f"{part}-{step}" for part, of in steps.items() for step in of]
     assert all(line["peak_mb"] > 0 for line in lines)
@@ -63,7 +62,7 @@ def test_sides_are_measured_in_turn_after_a_warm_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["train", "generate", "pretrained"])
-def test_without_the_peer_a_benchmark_says_how_to_get_it(name, tmp_path):
+def test_without_the_peer_a_benchmark_says_how_to_get_it(name):
     code = (
         "import runpy, sys; sys.modules['torch'] = None; sys.argv.pop(0); runpy.run_path(sys.argv[0], None, '__main__')"
     )
@@ -76,10 +75,7 @@ def test_without_the_peer_a_benchmark_says_how_to_get_it(name, tmp_path):
 
 def test_the_training_benchmark_prints_one_json_line_a_measurement():
     pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch==2.13.0")
-    script = ROOT / "benchmarks" / "train.py"
-    options = ["--json", "--quick", "--rounds", "1", "--only", "rnn-small"]
-    done = subprocess.run([sys.executable, script, *options], check=True, capture_output=True, text=True)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = lines_of("train", "--rounds", "1", "--only", "rnn-small")
     assert [line["name"] for line in lines] == ["rnn-small", "rnn-small-keras"]
     for line in lines:
         assert line.keys() == FIELDS
@@ -92,13 +88,8 @@ def test_the_pretrained_benchmark_prints_one_json_line_a_measurement(real_data):
         pytest.importorskip(package, reason=f"{package}, the peer, is not installed: pip install {package}")
     if not (SMOLLM2.with_suffix("") / "config.json").is_file():
         pytest.skip("needs the network: SmolLM2 is not in the cache (`lmtutorial eval --model smollm2`)")
-    script = ROOT / "benchmarks" / "pretrained.py"
-    options = ["--json", "--quick", "--rounds", "1", "--only", "logits"]
-    environment = {**os.environ, "LMTUTORIAL_CACHE": str(SMOLLM2.parent), "LMTUTORIAL_DATA": str(real_data)}
-    done = subprocess.run(
-        [sys.executable, script, *options], env=environment, check=True, capture_output=True, text=True
-    )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    places = {"LMTUTORIAL_CACHE": str(SMOLLM2.parent), "LMTUTORIAL_DATA": str(real_data)}
+    lines = lines_of("pretrained", "--rounds", "1", "--only", "logits", **places)
     assert [line["name"] for line in lines] == ["logits-smollm2", "perplexity-smollm2"]
     for line in lines:
         assert line.keys() == FIELDS
@@ -107,10 +98,7 @@ def test_the_pretrained_benchmark_prints_one_json_line_a_measurement(real_data):
 
 @pytest.mark.slow
 def test_the_quantisation_benchmark_prints_one_json_line_a_measurement():
-    script = ROOT / "benchmarks" / "quantize.py"
-    options = ["--json", "--quick", "--rounds", "1"]
-    done = subprocess.run([sys.executable, script, *options], check=True, capture_output=True, text=True)
-    lines = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    lines = {line["name"]: line for line in lines_of("quantize", "--rounds", "1")}
     assert list(lines) == ["decode-small", "decode-small-float32", "memory-small", "error-small"]
     for line in lines.values():
         assert line.keys() == FIELDS

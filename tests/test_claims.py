@@ -8,33 +8,11 @@ import nbformat
 import pytest
 import yaml
 from conftest import ROOT
-from mini import CLAIM, TOC, write_book, write_chapter
+from mini import CLAIM, TOC, record, write_book, write_chapter
 
 from lmtutorial import claimpage, claims, cli, site, statements, verdicts
 from lmtutorial.errors import InputError
 from lmtutorial.experiments import identity
-
-
-def record(seed, metrics, experiment="x", version=1, unit="nat/char", **parameters):
-    return {
-        "schema": 2,
-        "experiment": experiment,
-        "version": version,
-        "parameters": {"profile": "laptop"} | parameters,
-        "seed": seed,
-        "metrics": metrics,
-        "units": dict.fromkeys(metrics, unit),
-        "data": {},
-        "protocol": {},
-        "code": "",
-        "versions": {},
-        "backend": None,
-        "device": "",
-        "cores": 1,
-        "seconds": 1.0,
-        "peak_memory_bytes": 1,
-        "when": "2026-11-24T10:00:00Z",
-    }
 
 
 def runs(model, *values, metric="nats", **more):

@@ -12,6 +12,7 @@ import pytest
 from lmtutorial import checkpoints, commands, data, presets
 from lmtutorial.cli import main
 from lmtutorial.commands import SAMPLERS
+from lmtutorial.files import alone
 from lmtutorial.presets import Preset
 from lmtutorial.training import TrainingConfig
 
@@ -76,7 +77,7 @@ def small_corpus(text, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"it was the best", bytes(range(256)), "词元".encode()])
-def test_decompress_restores_any_file(small_corpus, tmp_path, content, capsys):
+def test_decompress_restores_any_file(small_corpus, tmp_path, content):
     file = tmp_path / "notes.bin"
     file.write_bytes(content)
     assert main(["compress", str(file), "--model", "kn3"]) == 0
@@ -96,7 +97,7 @@ def test_nothing_is_written_over(small_corpus, tmp_path, capsys):
     assert "move it away" in capsys.readouterr().err
 
 
-def test_a_compressed_file_names_its_model(small_corpus, tmp_path, capsys):
+def test_a_compressed_file_names_its_model(small_corpus, tmp_path):
     file = tmp_path / "notes"
     file.write_text("it was")
     main(["compress", str(file), "--model", "kn3"])
@@ -228,6 +229,13 @@ def test_the_same_command_again_does_nothing_more(place, capsys):
     assert main(["train", "tiny", "--data", str(place / "TEXT"), "--out", "RUN"]) == 0
     assert capsys.readouterr().out.startswith("RUN: trained; ")
     assert files(place) == before
+
+
+def test_a_folder_where_another_process_trains_ends_in_one_line(place, capsys):
+    with alone(place / "RUN"):
+        assert main(["train", "tiny", "--data", str(place / "TEXT"), "--out", "RUN"]) == 2
+    said = "lmtutorial: another process is training in RUN; wait, or choose another folder\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_run_is_evaluated_by_its_folder(place, capsys):

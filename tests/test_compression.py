@@ -248,7 +248,7 @@ def test_a_file_that_has_a_disk_read_is_refused_at_once(compressed, corpus, plac
 def test_a_folder_with_the_name_of_a_text_is_not_in_its_way(monkeypatch, tmp_path):
     (tmp_path / "tang").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(data, "load", lambda name: data.Corpus(name, PROSE, "", "", "", ""))
+    monkeypatch.setattr(data, "load", lambda name: data.Corpus(name, PROSE, "", "", ""))
     assert decompress(compress(b"A", "unigram", "tang")) == b"A"
 
 
@@ -273,7 +273,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones(corpus):
 
 
 def test_a_corpus_without_a_training_split_is_refused(monkeypatch):
-    only_test = compression.data.Corpus("only", "", "", "test", "", "")
+    only_test = compression.data.Corpus("only", "", "", "test", "")
     monkeypatch.setattr(compression.data, "load", lambda name: only_test)
     with pytest.raises(InputError, match="only has no training split"):
         compress(b"", "kn3", "only")

@@ -4,7 +4,7 @@ import re
 import shlex
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TARGETS
 from test_architecture import FLOORS
 
 from lmtutorial import cli
@@ -13,7 +13,6 @@ from lmtutorial.experiments import FIELDS
 PAGES = ("CONTRIBUTING.md", "README.md", "README.zh.md")
 TEXT = {name: (ROOT / name).read_text("utf-8") for name in PAGES}
 CODE = {name: re.findall(r"`([^`\n]+)`", re.sub(r"```\w+\n|```", "", text)) for name, text in TEXT.items()}
-TARGETS = set(re.findall(r"^([a-z0-9-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), flags=re.M))
 PLACES = ("notebooks/", "book/", "lmtutorial/", "tests/", "benchmarks/", ".ci/", ".github/")
 
 

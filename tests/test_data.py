@@ -45,9 +45,9 @@ def folder(tmp_path, monkeypatch):
 # --- how a text is found, checked and kept
 
 
-def test_a_text_comes_with_its_hash_and_licence(register, folder):
+def test_a_text_comes_with_its_hash(register, folder):
     register(Folder("tiny.txt.gz"))
-    assert data.load("tiny") == Corpus("tiny", TEXT, "", "", HASH, "public domain")
+    assert data.load("tiny") == Corpus("tiny", TEXT, "", "", HASH)
 
 
 def test_a_text_is_kept_in_the_cache(register, folder, cache):

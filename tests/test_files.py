@@ -1,14 +1,16 @@
 """Tests of `lmtutorial.files`, and of the file of tensors that is written as they are."""
 
 import errno
+import fcntl
 import os
 import stat
+import sys
 
 import numpy as np
 import pytest
 
 from lmtutorial.errors import InputError
-from lmtutorial.files import read_bytes, read_text, sha256, write_atomically
+from lmtutorial.files import alone, read_bytes, read_text, sha256, write_atomically
 from lmtutorial.tensorfiles import read_safetensors, write_safetensors
 
 OLD, NEW = b"old", b"n" * 100_000
@@ -39,6 +41,26 @@ def test_a_file_is_replaced(tmp_path):
 def test_other_users_may_read_a_written_file(tmp_path):
     write_atomically(tmp_path / "file", NEW)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("name", ["folder", "file"])
+def test_the_second_is_refused_until_the_first_has_left(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with alone(tmp_path / name), pytest.raises(InputError, match="busy"), alone(tmp_path / name, "busy"):
+        pass
+    with alone(tmp_path / name, "busy"):
+        pass
+
+
+@pytest.mark.parametrize("place", ["drive", "system"])
+def test_where_there_are_no_locks_all_are_let_in(tmp_path, monkeypatch, place):
+    if place == "drive":
+        monkeypatch.setattr(fcntl, "flock", fail_with(errno.ENOLCK))
+    else:
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    with alone(tmp_path, "busy"), alone(tmp_path, "busy"):
+        pass
 
 
 def write_tensor(path, content):

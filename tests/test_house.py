@@ -8,7 +8,7 @@ import tomllib
 import nbformat
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, TARGETS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -58,7 +58,10 @@ def test_every_locked_package_has_a_hash_and_no_address():
 
 
 def test_a_colab_machine_satisfies_every_range_as_it_is(real_data):
-    colab = pinned((real_data / "colab-constraints-2026-08.txt").read_text("utf-8"))
+    files = sorted(real_data.glob("colab-constraints-*.txt"))
+    if not files:
+        pytest.skip("needs Colab's versions: a file colab-constraints-*.txt in the folder of texts")
+    colab = pinned(files[-1].read_text("utf-8"))
     needed = requirements(PROJECT["dependencies"], *(EXTRAS[name] for name in EXTRAS if name != "dev"))
     there = [requirement for requirement in needed if canonicalize_name(requirement.name) in colab]
     assert len(there) > 5
@@ -67,10 +70,8 @@ def test_a_colab_machine_satisfies_every_range_as_it_is(real_data):
 
 
 def test_make_help_lists_every_target():
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    targets = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.M)[1].split()
     listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert [target for target in targets if f"make {target} " not in listed] == []
+    assert [target for target in TARGETS if f"make {target} " not in listed] == []
 
 
 def test_no_tracked_file_names_a_registry_or_a_path_of_this_machine():

@@ -26,9 +26,10 @@ def test_a_readme_states_all_four(name):
     assert [licence for licence in ("MIT", "CC BY 4.0", "Apache-2.0", "CC BY-SA 3.0") if licence not in text] == []
 
 
-def test_every_page_of_the_site_states_the_licence_of_its_text_and_code():
+def test_every_page_of_the_site_states_the_licence_of_its_text_and_code_and_leads_to_the_source():
     for settings in (CONFIG, yaml.safe_load((ROOT / "book" / "zh" / "_config.yml").read_text("utf-8"))):
-        assert all(licence in settings["html"]["extra_footer"] for licence in ("MIT", "CC BY 4.0"))
+        footer = settings["html"]["extra_footer"]
+        assert [part for part in ("MIT", "CC BY 4.0", f'"{CONFIG["repository"]["url"]}"') if part not in footer] == []
 
 
 def test_every_text_has_a_licence():

@@ -1,3 +1,5 @@
+"""Weights in 8 bits: how far they are off, what is computed with them, and what they weigh."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Scaling laws: found again, with intervals that hold the truth, and the best split by them."""
+
 import numpy as np
 import pytest
 

@@ -423,6 +423,18 @@ def test_what_another_run_has_removed_already_is_no_error(finished, tmp_path, mo
     assert list(there(tmp_path, ".*")) == []
 
 
+def test_of_two_runs_at_once_in_one_folder_the_second_is_refused(tmp_path):
+    def second(_model):
+        with pytest.raises(InputError) as error:
+            run(CONFIG, tmp_path)
+        refused.append(str(error.value))
+
+    refused = []
+    run(CONFIG, tmp_path, Act(9, second))
+    assert refused == [f"another process is training in {tmp_path}; wait, or choose another folder"]
+    assert entries(tmp_path) == 3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

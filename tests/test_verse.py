@@ -1,3 +1,5 @@
+"""The form of a poem: five or seven characters a half line, or none."""
+
 import pytest
 
 from lmtutorial import verse

@@ -73,12 +73,16 @@ def cached(place: Path) -> dict:
 TRAIN = """import numpy as np
 from lmtutorial.rnn import RNNConfig
 from lmtutorial.tokenizers import CharTokenizer
+from lmtutorial.errors import InputError
 from lmtutorial.training import TrainingConfig, train
 
 ids = np.random.default_rng(0).integers(4, size=500)
 config = TrainingConfig(steps=200, batch=4, context=8, warmup=3, evaluate_every=4)
 letters = CharTokenizer("abcd")
-train(config, RNNConfig(letters.vocab_size, "rnn", 3, 5, dropout=0.1), ids, ids[:40], letters, place / "run")
+try:
+    train(config, RNNConfig(letters.vocab_size, "rnn", 3, 5, dropout=0.1), ids, ids[:40], letters, place / "run")
+except InputError as error:  # another one is training there
+    sys.exit(f"{error}")
 """
 
 

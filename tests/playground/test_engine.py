@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from importlib.util import find_spec
@@ -40,7 +41,7 @@ def network(preset):
     kind = PRESETS[preset].kind
     model = checkpoints.build(checkpoints.KINDS[kind][0](V, **PRESETS[preset].model | MODELS[preset]))
     generator = np.random.default_rng(1)
-    for name, variable in export._named(model).items():
+    for name, variable in export.named(model).items():
         values = generator.normal(size=variable.shape) / np.sqrt(variable.shape[0] if len(variable.shape) > 1 else 4)
         variable.assign(values + name.endswith("scale"))
     return model
@@ -97,6 +98,8 @@ def samples():
 def test_the_engine_says_what_keras_says(references):
     script = Path(__file__).with_name("engine.test.mjs")
     environment = os.environ | {"REFERENCES": str(references)}
-    done = subprocess.run([node(), "--test", str(script)], env=environment, capture_output=True, text=True)
+    command = [node(), "--test", "--test-reporter=tap", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "# pass 0" not in done.stdout
+    agreeing = {*re.findall(r"^ *ok \d+ - (\S+) in \S+ agrees", done.stdout, flags=re.M)}
+    assert agreeing == MODELS.keys()

@@ -112,6 +112,12 @@ def visit(browser, address):
         one.close()
 
 
+@pytest.fixture
+def evil():
+    """Markup that does harm where it is taken for more than text."""
+    return "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
+
+
 @pytest.fixture(scope="session")
 def last_opened():
     """The page that was opened last, by name."""

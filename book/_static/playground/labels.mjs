@@ -2,6 +2,7 @@
 
 const percent = (p) => `${(100 * p).toFixed(p < 0.01 ? 2 : 1)} %`;
 const bits = (value) => value.toFixed(2);
+const short = (ms) => (ms < 0.1 ? "< 0.1" : ms.toFixed(2)); // browsers' clocks are no finer
 
 export const LABELS = {
   en: {
@@ -23,6 +24,7 @@ export const LABELS = {
     skipped: (characters) => `No model knows these characters; they were left out: ${characters}`,
     cut: (n) => `Only the last ${n.toLocaleString("en")} characters were read.`,
     failed: (name, why) => `${name} could not be loaded (${why}). The others go on without it.`,
+    kept: (name, why) => `This stage of the ${name} could not be loaded (${why}); what is shown is still the one before.`,
     nothing: (why) => `The models could not be loaded (${why}). What is shown was computed when this page was made.`,
     stuck: (name) => `${name} returned numbers that are not finite and stopped.`,
     full: (S) => `Its window of ${S} characters is full: it forgets the older half and reads the rest again.`,
@@ -43,7 +45,7 @@ export const LABELS = {
     },
     unit: (u, what, after, value) => `${what} of unit ${u} after ${after}: ${value.toFixed(2)}`,
     time: "How long does a character take?", position: "position in the text", milliseconds: "milliseconds",
-    timed: (name, ms) => `${name}: ${ms.toFixed(2)} ms a character (median).`,
+    timed: (name, ms) => `${name}: ${short(ms)} ms a character (median).`,
   },
   zh: {
     names: { ngram: "五元模型", rnn: "RNN", lstm: "LSTM", gpt: "GPT", tang: "GPT" },
@@ -64,6 +66,7 @@ export const LABELS = {
     skipped: (characters) => `模型不认识这些字，已略去：${characters}`,
     cut: (n) => `只读了最后 ${n.toLocaleString("zh")} 个字。`,
     failed: (name, why) => `${name} 无法载入（${why}）。其余模型照常运行。`,
+    kept: (name, why) => `${name} 的这个阶段无法载入（${why}）；显示的仍是原来那个。`,
     nothing: (why) => `模型无法载入（${why}）。下面是制作本页时算好的结果。`,
     stuck: (name) => `${name} 给出了非有限的数值，已停止。`,
     full: (S) => `${S} 字的窗口已满：它忘掉较早的一半，重读其余部分。`,
@@ -83,6 +86,6 @@ export const LABELS = {
     },
     unit: (u, what, after, value) => `读完 ${after} 后，单元 ${u} 的${what}：${value.toFixed(2)}`,
     time: "写一个字要多久？", position: "在文中的位置", milliseconds: "毫秒",
-    timed: (name, ms) => `${name}：每字 ${ms.toFixed(2)} 毫秒（中位数）。`,
+    timed: (name, ms) => `${name}：每字 ${short(ms)} 毫秒（中位数）。`,
   },
 };

@@ -16,7 +16,7 @@ function probe({ words, tracks }) {
       const at = Math.floor(place.value) - 1, { ids } = track.encode(becomes.value);
       if (!(at >= 0 && at < track.given - 1) || !ids.length) return [];
       const moved = track.probe(at, ids[0], Math.min(track.given, at + 300));
-      return [{ name: words.names[track.model.config.kind === "gpt" ? "gpt" : track.name], track, points: moved.map((effect, i) => [i + 1, effect]) }];
+      return [{ name: words.names[track.name], points: moved.map((effect, i) => [i + 1, effect]) }];
     });
     if (!series.length) return found.replaceChildren(words.short);
     const said = series.map(({ name, points }) => words.probed(name, points.findLastIndex(([, effect]) => effect > 0.01) + 1));
@@ -31,7 +31,7 @@ function attention({ words, tracks }) {
   const map = new Heatmap(words.attention, words.hint);
   const update = () => {
     const track = tracks().find(({ state }) => state.attention);
-    if (!track) return map.element.replaceChildren(words.short);
+    if (!track) return map.show([], null, words.short);
     const { layers, heads } = track.model.config, T = track.tokens.length;
     if (!layer.options.length) {
       layer.append(...Array.from({ length: layers }, (_, l) => h("option", { value: l }, l + 1)));
@@ -80,10 +80,10 @@ function time({ words, tracks }) {
     const read = tracks().filter(({ times }) => times.length);
     if (!read.length) return found.replaceChildren(words.short);
     const series = read.map(({ name, times }) => ({
-      name: words.names[name] ?? "GPT",
+      name: words.names[name],
       points: Array.from({ length: Math.ceil(times.length / 8) }, (_, i) => [8 * i + 1, median(times.slice(8 * i, 8 * i + 8))]),
     }));
-    const said = read.map(({ name, times }) => words.timed(words.names[name] ?? "GPT", median(times))).join(" ");
+    const said = read.map(({ name, times }) => words.timed(words.names[name], median(times))).join(" ");
     found.replaceChildren(lines(series, words.position, words.milliseconds, said), h("p", {}, said));
   };
   return { title: words.time, elements: [found], update };

@@ -84,7 +84,7 @@ class Playground extends HTMLElement {
     });
     const examples = JSON.parse(this.getAttribute("examples") ?? "[]").map((text, i) =>
       this.button(`${words.example} ${i + 1}`, () => { this.input.value = text; this.begunWith(text); }));
-    this.comment = h("ol", { class: "comment" });
+    this.comment = h("ol", { class: "comment", "aria-live": "polite" });
     const names = listed(this, "panels", "probe attention units time");
     this.panels = panels(names, { words, tracks: () => this.tracks });
     this.parts = [
@@ -138,13 +138,18 @@ class Playground extends HTMLElement {
     if (!column?.track) return [];
     const select = h("select", { name: "stage" }, ...names.map((name) =>
       h("option", { value: name, selected: name === column.name }, this.words.stages(this.manifest[name].trained))));
+    let loaded = column.name;
     select.addEventListener("change", async () => {
-      try {
-        column.track = await fetchTrack(this.folder, this.manifest, select.value);
-        this.note(column.name, "");
+      const wanted = select.value;
+      const [{ value: track, reason }] = await Promise.allSettled([fetchTrack(this.folder, this.manifest, wanted)]);
+      if (select.value !== wanted) return; // the reader chose again
+      if (track) {
+        loaded = wanted;
+        column.track = Object.assign(track, { name: column.name });
         await this.replay();
-      } catch (error) {
-        this.note(column.name, this.words.failed(column.title, error.message));
+      } else {
+        select.value = loaded;
+        this.note(column.name, this.words.kept(column.title, reason.message));
       }
     });
     return [field(this.words.stage, select)];
@@ -163,7 +168,8 @@ class Playground extends HTMLElement {
     this.note("cut", characters.length > LONGEST ? this.words.cut(LONGEST) : "");
     Object.assign(this, { draws: [], generator: generator(this.seed), last: [] });
     const text = characters.slice(-LONGEST).join("");
-    for (const { track } of this.columns.filter(({ track }) => track)) {
+    for (const { name, track } of this.columns.filter(({ track }) => track)) {
+      this.note(name, "");
       const { ids, skipped: unknown } = track.encode(text);
       unknown.forEach((character) => skipped.add(character));
       Object.assign(track, { given: ids.length, stuck: false });
@@ -206,7 +212,7 @@ class Playground extends HTMLElement {
         this.last.push({ track, character: track.model.alphabet[id], probability, full, u: this.draws[i], made: wanted >= 0 });
       } catch {
         track.stuck = true;
-        this.note(track.name, this.words.stuck(this.words.names[track.name] ?? track.name));
+        this.note(track.name, this.words.stuck(this.words.names[track.name]));
       }
     }
   }
@@ -224,7 +230,9 @@ class Playground extends HTMLElement {
 
   async write(count) {
     const run = ++this.run;
+    this.comment.setAttribute("aria-live", "off"); // a screen reader says the last step only
     await this.patiently(run, Array(count).fill({}), (step) => this.step(step), () => this.render());
+    this.comment.setAttribute("aria-live", "polite");
     this.render();
   }
 
@@ -266,7 +274,7 @@ class Playground extends HTMLElement {
   }
 
   told({ track, character, probability, full, u, made }) {
-    const name = this.words.names[track.name] ?? "GPT", shown = `“${visible(character)}”`;
+    const name = this.words.names[track.name], shown = `“${visible(character)}”`;
     const said = made ? this.words.made(name, shown, probability) : this.words.drew(name, u, shown, probability);
     return full ? `${said} ${this.words.full(track.model.S)}` : said;
   }

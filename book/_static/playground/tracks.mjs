@@ -13,7 +13,7 @@ export function encode(alphabet, text) {
   return { ids, skipped: [...skipped] };
 }
 
-export class Track {
+class Track {
   constructor(name, entry, model) {
     Object.assign(this, { name, entry, model });
     this.unknown = model.alphabet.indexOf("\uFFFD"); // stands for characters that are too rare to have an id: never drawn

@@ -63,8 +63,9 @@ export class Bars {
 // for it stand below, where screen readers hear them.
 export class Heatmap {
   constructor(label, hint) {
+    this.hint = hint;
     this.canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": label });
-    this.words = h("output", { "aria-live": "polite" }, hint);
+    this.words = h("output", { "aria-live": "polite" });
     this.marker = h("div", { class: "marker", hidden: true });
     this.element = h("div", { class: "heatmap" }, h("div", { class: "picture" }, this.canvas, this.marker), this.words);
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
@@ -72,8 +73,9 @@ export class Heatmap {
   }
 
   // `values` holds rows of numbers from -1 to 1; NaN where there is nothing. `describe(row, column)` says it in words.
-  show(values, describe) {
+  show(values, describe, words = this.hint) {
     Object.assign(this, { values, describe });
+    this.words.textContent = words;
     const rows = values.length, columns = values[0]?.length ?? 0;
     Object.assign(this.canvas, { width: Math.max(columns, 1), height: Math.max(rows, 1) });
     const context = this.canvas.getContext("2d"), picture = context.createImageData(this.canvas.width, this.canvas.height);
@@ -126,9 +128,10 @@ export function lines(series, xLabel, yLabel, description) {
   const axes = [
     h("line", { x1: left, y1: H - bottom, x2: W - 8, y2: H - bottom }), h("line", { x1: left, y1: 10, x2: left, y2: H - bottom }),
     text(left, H - bottom + 14, low), text(W - 12, H - bottom + 14, high), text((W + left) / 2, H - 6, xLabel),
-    text(left - 4, H - bottom, "0", "end"), text(left - 4, 16, top.toPrecision(2), "end"), text(left + 6, 16, yLabel, "start"),
+    text(left - 4, H - bottom, "0", "end"), text(left - 4, 16, Number(top.toPrecision(2)), "end"), text(left + 6, 16, yLabel, "start"),
   ];
   const svg = h("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": description }, ...axes, ...drawn);
-  const legend = h("ul", { class: "legend" }, ...series.map(({ name }, i) => h("li", { class: `line-${i}` }, name)));
+  const sample = (i) => h("svg", { viewBox: "0 0 26 5", "aria-hidden": "true" }, h("polyline", { class: `line-${i}`, points: "0,2 26,2" }));
+  const legend = h("ul", { class: "legend" }, ...series.map(({ name }, i) => h("li", {}, sample(i), name)));
   return h("div", { class: "chart" }, svg, legend);
 }
