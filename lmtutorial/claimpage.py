@@ -54,9 +54,6 @@ def page(verdicts: list[Verdict], texts: dict[str, list[str]], source: str, say:
 def _entry(verdict: Verdict, stating: list[str], source: str, say: Phrases) -> str:
     """Return one claim's part of the page."""
     claim = verdict.claim
-    records = ", ".join(
-        f"[{name.partition('/')[2]}]({source}/notebooks/experiments/results/{name}.json)" for name in verdict.records
-    )
     commands = dict.fromkeys(side.command for side in (claim.claimed, claim.other) if side.value is None)
     effect = say("Effect **{}** {}, {}.").format(verdict.amounts, verdict.unit, _number(verdict.seeds, "seed", say))
     origin = say("Said by {}.").format(say(claim.origin, "origins"))
@@ -75,9 +72,21 @@ def _entry(verdict: Verdict, stating: list[str], source: str, say: Phrases) -> s
 {chr(10).join(commands)}
 ```
 
-{records}
+{_records(verdict, source, say)}
 :::
 """
+
+
+def _records(verdict: Verdict, source: str, say: Phrases) -> str:
+    """Return a list with an item for each side that has records, and in it a link for each of its seeds."""
+    items = []
+    for label, sample in zip(_told_apart(verdict.claim, say)[0], (verdict.claimed, verdict.other)):
+        links = [
+            f'[{say("seed {}").format(seed)}]({source}/notebooks/experiments/results/{name}.json "{name}")'
+            for seed, name in sample.records.items()
+        ]
+        items += [f"- {label}: {', '.join(links)}"] if links else []
+    return "\n".join(items)
 
 
 def _joined(*sentences: str) -> str:

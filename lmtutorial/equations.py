@@ -81,9 +81,13 @@ def page(chapters: dict[str, nbformat.NotebookNode], tests: Path, source: str, s
             continue
         title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
         parts.append(f"## {title}")
+        chapter = f"[{title}](../notebooks/{name}.ipynb)"
         for code, together in itertools.groupby(equations, key=cells.__getitem__):
-            parts += [_equation(name, label, equations[label], holding[label], source, say) for label in together]
-            parts.append(f"```python\n{code}\n```")
+            *others, last = together
+            below = say("Computed together with {label}, below.").format(label=f"{{eq}}`{last}`")
+            for label in others:
+                parts += [_equation(chapter, label, equations[label], holding[label], source, say), below]
+            parts += [_equation(chapter, last, equations[last], holding[last], source, say), f"```python\n{code}\n```"]
     _refuse(holding.keys() - labels, "is the mark of a test, but labels nothing in the book")
     return "\n\n".join(parts) + "\n"
 
@@ -98,7 +102,6 @@ def _equation(chapter: str, label: str, latex: str, tests: list[Held], source: s
     links = ", ".join(
         f"[{test.name.removeprefix('test_').replace('_', ' ')}]({source}/{test.file}#L{test.line})" for test in tests
     )
-    chapter = f"[{chapter}](../notebooks/{chapter}.ipynb)"
     place = say("Equation {label} of {chapter}").format(label=f"{{eq}}`{label}`", chapter=chapter)
     return (
         f"### {label.replace('-', ' ').capitalize()}\n\n{place}\n\n$$\n{latex}\n$$\n\n"

@@ -6,7 +6,7 @@ import nbformat.v4 as v4
 import pytest
 from conftest import ROOT
 
-from lmtutorial import equations, execution, site
+from lmtutorial import contents, equations, execution
 from lmtutorial.errors import InputError
 
 TEXT = "The sum:\n\n$$\ns = a + b\n$$ (the-sum)\n\nand\n\n$$\nd = a - b\n$$\n\nwithout a label."
@@ -35,7 +35,7 @@ def test_an_equation_without_a_label_is_no_part_of_the_next():
 
 def test_an_entry_shows_formula_code_counterpart_and_test(tests):
     page = equations.page({"01_sums": chapter()}, tests, "https://example/blob/main")
-    assert "{eq}`the-sum` of [01_sums](../notebooks/01_sums.ipynb)" in page
+    assert "{eq}`the-sum` of [Sums](../notebooks/01_sums.ipynb)" in page
     assert "$$\ns = a + b\n$$\n" in page
     assert f"```python\n{CODE}\n```" in page
     assert "[`lmtutorial.data.load`](https://example/blob/main/lmtutorial/data.py)" in page
@@ -46,8 +46,9 @@ def test_equations_that_one_cell_computes_share_its_code(tests):
     (tests / "test_more.py").write_text(TEST.replace("the-sum", "again"))
     text = TEXT + "\n\n$$\nt = b + a\n$$ (again)"
     page = equations.page({"01_sums": chapter(text, ("equation-the-sum", "equation-again"))}, tests, "")
-    assert page.count(CODE) == 1
-    assert page.index("{eq}`the-sum`") < page.index("{eq}`again`") < page.index(CODE)
+    assert page.count(CODE) == page.count("Computed together with") == 1
+    order = ["{eq}`the-sum` of", "Computed together with {eq}`again`, below.", "{eq}`again` of", CODE]
+    assert [page.index(text) for text in order] == sorted(page.index(text) for text in order)
 
 
 def test_a_label_without_a_cell_is_refused(tests):
@@ -71,7 +72,7 @@ def test_a_test_for_no_label_is_refused(tests):
 
 
 def test_every_equation_of_the_book_is_computed_and_held():
-    names = site.chapters(ROOT)
+    names = contents.chapters(ROOT)
     notebooks = {name: execution.read(ROOT / "notebooks" / f"{name}.ipynb") for name in names}
     page = equations.page(notebooks, ROOT / "tests", "")
     labels = {label for notebook in notebooks.values() for label in equations.labelled(notebook)}
@@ -79,7 +80,7 @@ def test_every_equation_of_the_book_is_computed_and_held():
 
 
 def test_every_labelled_equation_is_found():
-    for name in site.chapters(ROOT):
+    for name in contents.chapters(ROOT):
         notebook = execution.read(ROOT / "notebooks" / f"{name}.ipynb")
         texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
         assert texts.count("\n$$ (") == len(equations.labelled(notebook))

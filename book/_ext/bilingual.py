@@ -56,5 +56,6 @@ def setup(app):
     app.connect("builder-inited", complete_catalogs, priority=100)  # before MathJax is looked for
     app.connect("html-page-context", name_other_language, priority=100)  # before the theme renders its templates
     app.connect("html-page-context", lead_to_the_chinese_file, priority=900)  # after it made its buttons
+    app.add_js_file("book.js", loading_method="defer")
     app.config.templates_path.insert(0, str(Path(__file__).with_name("templates")))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,16 +10,16 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT
 from waiting import until
 
-from lmtutorial import phrases, typography
+from lmtutorial import contents, phrases, typography
 
 pytestmark = pytest.mark.browser
 
-TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text("utf-8"))
-NAMES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
+NAMES = contents.pages(ROOT)
 PAGES = [f"{name}.html" for name in NAMES] + ["search.html"]
 CHINESE = [f"zh/{name}" for name in PAGES]
 LOST = ["404.html", "zh/404.html"]
 PHONE = {"width": 390, "height": 844}
+NARROW = {"width": 320, "height": 640}
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
 CHINESE_CHAPTERS = [f"zh/{name}" for name in CHAPTERS]
 NAMES_OF_THINGS = "Colab|Ctrl|English|ipynb|Page"  # the last is in the theme's layout, for screen readers
@@ -33,7 +33,9 @@ REPOSITORY = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["reposito
 
 @pytest.mark.parametrize("name", PAGES + CHINESE + LOST)
 def test_a_page_loads_without_complaint_and_asks_no_other_host(shared):
-    assert shared.page.title()
+    parts = shared.page.title().split(" — ")
+    assert all(parts)
+    assert len(parts) == len({*parts})
     assert (shared.complaints, shared.strangers) == ([], [])
 
 
@@ -76,8 +78,15 @@ def test_everything_stands_out_from_its_ground(shared, name, scheme):
 
 @pytest.mark.parametrize("name", PAGES + CHINESE + LOST)
 def test_a_phone_shows_a_page_without_scrolling_sideways(shared):
-    shared.page.set_viewport_size(PHONE)
-    assert shared.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    for size in (PHONE, NARROW):
+        shared.page.set_viewport_size(size)
+        assert shared.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_a_phone_shows_figures_so_large_that_they_can_be_read(visit):
+    widths = "all => all.map(one => [one.naturalWidth, one.clientWidth])"
+    for natural, shown in visit(CHAPTERS[2], PHONE).page.eval_on_selector_all(".cell_output img", widths):
+        assert shown == min(natural, 640)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -87,6 +96,26 @@ def test_a_page_is_dark_when_the_reader_prefers_it(shared):
         background = shared.page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = sum(map(int, re.findall(r"\d+", background)[:3])) / 3
         assert (brightness < 100) == dark
+
+
+def test_a_dark_page_is_printed_on_white(visit):
+    page = visit(CHAPTERS[0]).page
+    in_colours(page, "dark")
+    colours = "getComputedStyle(document.body).color + getComputedStyle(document.querySelector('.highlight .k')).color"
+    dark = page.evaluate(colours)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    until(page, f"{colours} !== '{dark}'")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    until(page, f"{colours} === '{dark}'")
+
+
+def test_the_keyboards_focus_is_seen_in_the_header(visit):
+    page = visit(CHAPTERS[0]).page
+    page.locator(".bd-header-article a.language").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.evaluate("document.activeElement.closest('.bd-header-article') !== null")
 
 
 def test_no_link_within_the_site_is_broken(pages):
@@ -145,6 +174,48 @@ def test_the_switch_leads_to_the_same_page_in_the_other_language_and_back(visit,
     page.get_by_role("link", name="English", exact=True).click()
     page.wait_for_url(lambda url: url.endswith(f"/{place}.html") and "/zh/" not in url)
     assert page.locator("html").get_attribute("lang") == "en"
+
+
+def switch(page):
+    """Follow the link to the other language; Playwright's own click would scroll first."""
+    with page.expect_navigation():
+        page.locator("a.language").evaluate("link => link.click()")
+
+
+@pytest.mark.parametrize("number", [1, 5, 12])
+def test_the_switch_keeps_the_section_in_view(visit, number):
+    page = visit(CHAPTERS[4], PHONE).page
+    place = f"document.querySelectorAll('article section[id]')[{number}]"
+    page.evaluate(f"{place}.scrollIntoView({{behavior: 'instant'}})")
+    for folder in ("/zh/notebooks/", "/notebooks/"):
+        switch(page)
+        assert folder in page.url
+        until(page, f"Math.abs({place}.getBoundingClientRect().top) < 100")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "book/claims.html#claim-transformers-beat-rnns",
+        "notebooks/02_rnn_math.html#equation-lstm-gates",
+        "book/playground.html#text=Oh&seed=2",
+    ],
+)
+def test_the_switch_keeps_an_anchor_that_both_editions_have(visit, place):
+    page = visit(place).page
+    switch(page)
+    assert page.url.endswith(f"/zh/{place}")
+
+
+@pytest.mark.parametrize(("folder", "word"), [("", "perplexity"), ("zh/", "困惑度")])
+def test_what_was_searched_for_is_marked_and_in_view(visit, folder, word):
+    page = visit(f"{folder}search.html?q={word}", PHONE).page
+    page.locator("ul.search li a[href*=notebooks]:not([href*='#'])").first.click()
+    page.wait_for_selector("article .highlighted", state="attached")
+    marks = page.locator("article .highlighted")
+    assert {text.lower() for text in marks.all_text_contents()} == {word}
+    tops = marks.evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
+    assert any(0 < top < PHONE["height"] for top in tops)
 
 
 def test_the_frame_of_a_chinese_page_is_chinese(visit):

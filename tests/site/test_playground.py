@@ -337,6 +337,8 @@ def test_it_fits_a_narrow_phone_with_all_panels_open(visit, name):
     for summary in page.locator("lm-playground summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    heights = "all => Math.min(...all.map(one => one.offsetHeight))"
+    assert page.eval_on_selector_all("lm-playground :is(button, select, input)", heights) >= 24
 
 
 def test_everything_can_be_done_with_the_keyboard(page):
