@@ -55,7 +55,8 @@ def _entry(verdict: Verdict, stating: list[str], source: str, say: Phrases) -> s
     """Return one claim's part of the page."""
     claim = verdict.claim
     commands = dict.fromkeys(side.command for side in (claim.claimed, claim.other) if side.value is None)
-    effect = say("Effect **{}** {}, {}.").format(verdict.amounts, verdict.unit, _number(verdict.seeds, "seed", say))
+    amounts = _measured(f"**{verdict.amounts}**", verdict)
+    effect = say("Effect {}, {}.").format(amounts, _number(verdict.seeds, "seed", say))
     origin = say("Said by {}.").format(say(claim.origin, "origins"))
     stated = say("Stated in {}.").format(", ".join(stating)) if stating else ""
     return f"""(claim-{claim.id})=
@@ -87,6 +88,11 @@ def _records(verdict: Verdict, source: str, say: Phrases) -> str:
         ]
         items += [f"- {label}: {', '.join(links)}"] if links else []
     return "\n".join(items)
+
+
+def _measured(amount: str | float, verdict: Verdict) -> str:
+    """Return an amount with the effect's unit; a share has none."""
+    return f"{amount} {verdict.unit}".removesuffix(" 1")
 
 
 def _joined(*sentences: str) -> str:
@@ -121,7 +127,7 @@ def _comparison(verdict: Verdict, say: Phrases) -> str:
     """Say what is compared with what, and which effect counts."""
     claim = verdict.claim
     labels, common = _told_apart(claim, say)
-    margin = f"×{claim.margin}" if claim.compare == "ratio" else f"{claim.margin} {verdict.unit}"
+    margin = f"×{claim.margin}" if claim.compare == "ratio" else _measured(claim.margin, verdict)
     compared = say("*{}* against *{}* ({}).").format(*labels, common)
     return f"{compared} {say(f'The {claim.better} the better; more than {{}} counts.').format(margin)}"
 

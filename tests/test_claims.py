@@ -393,6 +393,13 @@ def test_a_chapter_that_is_not_published_is_not_linked_to(root):
     assert "one.html" not in files["book/_generated/claims.md"].decode()
 
 
+def test_a_share_has_no_unit():
+    shares = [record | {"units": {"nats": "1"}} for record in LSTM + RNN]
+    text = claimpage.page([judge(shares)], {}, "")
+    assert "Effect **+0.500 [+0.500, +0.500]**, 3 seeds." in text
+    assert "more than 0.01 counts." in text
+
+
 def test_a_claim_about_a_constant_says_so(root):
     text = claimpage.page([judge(LSTM, other={"value": 2})], {}, "")
     assert "*model = lstm* against *value = 2* (nats, x, profile = laptop)." in text
