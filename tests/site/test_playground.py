@@ -386,5 +386,5 @@ def test_a_chapter_embeds_a_small_one(visit, name):
     assert page.evaluate(f"{ELEMENT}.tracks.map(track => track.name)") == EMBEDDED[name]
     for summary in page.locator("lm-playground summary").all():
         summary.click()
-        assert page.locator("lm-playground details[open] :is(output, svg)").count() > 0
+        page.locator("lm-playground details[open] :is(output, svg)").first.wait_for(state="attached")
     assert seen.complaints == []
