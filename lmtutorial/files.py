@@ -64,10 +64,9 @@ def alone(path: Path, busy: str | None = None) -> Iterator[None]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-        except BlockingIOError:
-            raise InputError(busy) from None
-        except OSError:
-            pass
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise InputError(busy) from None
         yield
     finally:
         os.close(handle)

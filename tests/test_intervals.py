@@ -40,6 +40,14 @@ def test_differences_are_held_about_as_often(counts):
     assert 0.935 <= held <= 0.985
 
 
+@pytest.mark.parametrize(("count", "share"), [(3, 0.75), (5, 0.84)])
+def test_drawing_few_values_again_would_hold_it_less_often(count, share):
+    generator = np.random.default_rng(0)
+    values, drawn = generator.normal(size=(2000, count)), generator.integers(count, size=(1000, count))
+    low, high = np.percentile(values[:, drawn].mean(axis=-1), [2.5, 97.5], axis=1)
+    assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(share, abs=0.02)
+
+
 def test_one_value_has_no_interval():
     mean, half = interval([2.0])
     assert mean == 2
