@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PROFILE ?= laptop
+WORKERS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := tensorflow jax hub compression onnx pretrained applications cluster book dev
@@ -55,7 +56,7 @@ faults: env ## kill what writes at random moments, fill its disk, set the clock 
 	@$(BIN)/python -m pytest $(PARALLEL) tests/faults
 
 sweep: env ## make the runs of experiments that have no record yet
-	@$(BIN)/lmtutorial sweep all --profile $(PROFILE)
+	@$(BIN)/lmtutorial sweep all --profile $(PROFILE) --workers $(WORKERS)
 
 playground: env ## train the playground's models again, and write what its page loads
 	@$(BIN)/python -m lmtutorial.playground

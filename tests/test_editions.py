@@ -142,6 +142,18 @@ def test_a_page_says_its_language_and_leads_to_the_same_page_in_the_other(built)
         assert f'<link rel="canonical" href="{alternates[lang]}" />' in page
 
 
+def test_a_shared_link_is_described_in_the_pages_language(built):
+    for name, title, begins in (
+        ("notebooks/one.html", "Language Models, Measured", "Some prose."),
+        ("zh/notebooks/one.html", "实测语言模型", "语言模型预测下一个词元"),
+    ):
+        page = html(built, name)
+        said = dict(re.findall(r'<meta (?:property|name)="(og:\S+|description)" content="([^"]*)" />', page))
+        assert said["og:site_name"] == title
+        assert begins in said["description"]
+        assert said["og:url"] == re.search(r'<link rel="canonical" href="([^"]*)" />', page)[1]
+
+
 def test_buttons_lead_to_the_chinese_file_where_there_is_one(built):
     repository = "github.com/lm-measured/book"
     translated, english = html(built, "zh/notebooks/one.html"), html(built, "zh/notebooks/two.html")

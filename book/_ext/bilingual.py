@@ -11,13 +11,14 @@ from sphinx import locale
 NAMES = {"en": "English", "zh-CN": "中文"}
 
 
-def complete_catalogs(app):
-    """Add our own phrases to the catalogs of Sphinx and of the theme, and let both editions use one MathJax."""
+def complete_settings(app):
+    """Add our own phrases to the catalogs, and tell extensions where this edition lies; both use one MathJax."""
     if app.config.editions_phrases:
         for catalog in ("sphinx", "booktheme"):
             locale.translators["general", catalog]._catalog.update(app.config.editions_phrases)
     if is_chinese(app) and app.builder.name == "html":
         app.config.mathjax_path = f"../../_static/{app.config.mathjax_path}"  # from zh/_static
+    app.config.ogp_site_url, app.config.ogp_site_name = app.config.html_baseurl, app.config.html_title
 
 
 def is_chinese(app):
@@ -53,7 +54,7 @@ def setup(app):
     """Register with Sphinx."""
     app.add_config_value("editions_phrases", {}, "html")
     app.add_config_value("editions_translated", [], "html")
-    app.connect("builder-inited", complete_catalogs, priority=100)  # before MathJax is looked for
+    app.connect("builder-inited", complete_settings, priority=100)  # before MathJax is looked for
     app.connect("html-page-context", name_other_language, priority=100)  # before the theme renders its templates
     app.connect("html-page-context", lead_to_the_chinese_file, priority=900)  # after it made its buttons
     app.add_js_file("book.js", loading_method="defer")
