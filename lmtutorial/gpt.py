@@ -40,7 +40,7 @@ class GPTConfig:
         head_width: d, of a head. None: D / H.
         hidden: F, width of the feed-forward network. None: 4 D.
         embedding: E, width of the token embedding; another than D is projected to D. None: D.
-        positions: `learned` (a table), `sinusoidal`, `rotary` or `none`.
+        positions: `learned` (a table), `sinusoidal` (beside embeddings times √D), `rotary` or `none`.
         rotary_base: of rotary positions.
         norm: `layer` or `rms`.
         norm_first: normalise before attention and feed-forward network; if not, after adding what they return.

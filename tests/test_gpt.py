@@ -344,7 +344,11 @@ def test_only_positions_tell_the_order_of_the_tokens_before():
 
 
 @pytest.mark.jax
-@pytest.mark.parametrize("fields", [{}, {"epsilon": 0.1, "heads": 2, "hidden": 12}, {"norm_first": False}], ids=name)
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"epsilon": 0.1, "heads": 2, "hidden": 12}, {"norm_first": False}, {"positions": "sinusoidal"}],
+    ids=name,
+)
 def test_the_logits_are_those_of_a_loop_in_numpy(fields):
     model = lively(**fields)
     weights = {variable.path: np.asarray(variable, dtype=float) for variable in model.variables}
@@ -371,7 +375,11 @@ def test_the_logits_are_those_of_a_loop_in_numpy(fields):
         h = dense(x, f"{path}/up")
         return dense(0.5 * h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))), f"{path}/down")
 
-    x = weights["gpt/embedding"][TEXT[:S]] + weights["gpt/position_embedding"]
+    x = weights["gpt/embedding"][TEXT[:S]]
+    if model.config.positions == "learned":
+        x = x + weights["gpt/position_embedding"]
+    else:
+        x = x * np.sqrt(model.config.width) + layers.sinusoids(S, model.config.width)
     for block in ("block_0", "block_1"):
         for branch, path in ((attention, "attention"), (feed_forward, "feed_forward")):
             path, its_norm = f"{block}/{path}", f"{block}/{path}_norm"
