@@ -118,7 +118,8 @@ class GPT(NeuralLM):
 
     Args:
         config: its shape.
-        initializer: of all kernels and tables, as Keras takes them; None: as GPT-2's.
+        initializer: of all kernels and tables, as Keras takes them; None: as GPT-2's, but one object draws for several
+            matrices, so that those of the same shape in a block begin alike (`x14_initial_weights` has what it costs).
 
     Example:
         >>> model = GPT(GPTConfig(vocab_size=65, context=8, layers=2, width=16, heads=2))
