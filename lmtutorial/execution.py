@@ -186,15 +186,15 @@ def _papermill(source: str, target: str, values: str, progress: str) -> int:
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     label = {"desc": Path(source).stem, "file": sys.stderr, "mininterval": 1, "disable": not progress}
+    given = (source, target, json.loads(values))
+    options = {"kernel_name": "python3", "cwd": Path(source).parent, "progress_bar": label}
     try:
-        papermill.execute_notebook(
-            source,
-            target,
-            json.loads(values),
-            kernel_name="python3",
-            cwd=Path(source).parent,
-            progress_bar=label,
-        )
+        try:
+            papermill.execute_notebook(*given, **options)
+        except RuntimeError as error:
+            if "before replying" not in str(error):
+                raise
+            papermill.execute_notebook(*given, **options)  # kernels that start at once may have chosen the same ports
     except papermill.PapermillExecutionError:
         return 1
     except OSError as error:  # such as a full disk

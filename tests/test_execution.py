@@ -105,6 +105,24 @@ def test_a_failing_cell_is_named_with_its_traceback_and_the_old_copy_stays(book)
     assert done.read_bytes() == before
 
 
+def test_a_kernel_that_does_not_come_up_is_started_again_and_one_that_dies_later_is_not(monkeypatch):
+    import papermill
+
+    answers, calls = [RuntimeError("Kernel died before replying to kernel_info"), None, RuntimeError("Kernel died")], []
+
+    def execute(*given, **options):
+        calls.append((given, options["kernel_name"]))
+        if answer := answers.pop(0):
+            raise answer
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    monkeypatch.setattr(execution, "_end_with_parent", lambda: None)
+    assert execution._papermill("one.ipynb", "partial.ipynb", '{"seed": 1}', "") == 0
+    assert calls == 2 * [(("one.ipynb", "partial.ipynb", {"seed": 1}), "python3")]
+    with pytest.raises(RuntimeError, match="Kernel died"):
+        execution._papermill("one.ipynb", "partial.ipynb", "{}", "")
+
+
 def test_a_disk_that_is_full_is_named_and_what_was_cut_off_is_no_riddle(book, tmp_path, monkeypatch, capsys):
     import papermill
 
