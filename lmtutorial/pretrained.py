@@ -57,10 +57,10 @@ def load(source: str | os.PathLike, context: int = 2048) -> tuple[GPT, Pretraine
     Raises:
         InputError: there is no such thing, or it is damaged, of another architecture, or not what it says.
 
-    Example (100 MB are fetched):
-        >>> model, tokenizer = load("smollm2", context=1024)  # doctest: +SKIP
-        >>> prompt = tokenizer.chat([{"role": "user", "content": "Name three colours."}])  # doctest: +SKIP
-        >>> generation.generate(model, tokenizer, [prompt], 40, stop=[tokenizer.end])  # doctest: +SKIP
+    Example (100 MB are fetched; `tests/test_pretrained.py` does the same where they are there):
+        model, tokenizer = load("smollm2", context=1024)
+        prompt = tokenizer.chat([{"role": "user", "content": "Name three colours."}])
+        generation.generate(model, tokenizer, [prompt], 40, stop=[tokenizer.end])
     """
     path = Path(source)
     if path.is_dir():
