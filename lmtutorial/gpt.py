@@ -108,6 +108,11 @@ class GPTConfig:
             )
 
 
+def normal(stddev: float) -> keras.initializers.Initializer:
+    """Return an initializer that draws anew for every matrix; without a generator Keras' repeats itself (chapter 5)."""
+    return keras.initializers.RandomNormal(stddev=stddev, seed=keras.random.SeedGenerator())
+
+
 class GPT(NeuralLM):
     """A decoder-only Transformer: chapters 3 and 5 (Radford et al. 2018, 2019; Touvron et al. 2023).
 
@@ -118,8 +123,7 @@ class GPT(NeuralLM):
 
     Args:
         config: its shape.
-        initializer: of all kernels and tables, as Keras takes them; None: as GPT-2's, but one object draws for several
-            matrices, so that those of the same shape in a block begin alike (`x14_initial_weights` has what it costs).
+        initializer: of all kernels and tables, as Keras takes them; None: as GPT-2's.
 
     Example:
         >>> model = GPT(GPTConfig(vocab_size=65, context=8, layers=2, width=16, heads=2))
@@ -134,20 +138,20 @@ class GPT(NeuralLM):
         self.window = c.context
         self.stride = (c.context + 1) // 2
         self.initializer = initializer
-        normal = initializer or keras.initializers.RandomNormal(stddev=0.02)
-        self.embedding = self.add_weight((c.vocab_size, c.embedding), initializer=normal, name="embedding")
+        draw = initializer or normal(0.02)
+        self.embedding = self.add_weight((c.vocab_size, c.embedding), initializer=draw, name="embedding")
         if c.positions == "learned":
             self.position_embedding = self.add_weight(
-                (c.context, c.width), initializer=normal, name="position_embedding"
+                (c.context, c.width), initializer=draw, name="position_embedding"
             )
         if c.embedding != c.width:
-            self.projection = dense("projection", c.embedding, c.width, True, normal)
+            self.projection = dense("projection", c.embedding, c.width, True, draw)
         self.blocks = [self._block(f"block_{i}") for i in range(c.layers)]
         if c.norm_first:
             self.final_norm = self._norm("final_norm")
             self.final_norm.build((None, c.width))
         if not c.tie_embeddings:
-            self.output_kernel = self.add_weight((c.width, c.vocab_size), initializer=normal, name="output_kernel")
+            self.output_kernel = self.add_weight((c.width, c.vocab_size), initializer=draw, name="output_kernel")
         self.dropout = keras.layers.Dropout(c.dropout)
         self.built = True
 
@@ -156,9 +160,8 @@ class GPT(NeuralLM):
 
     def _block(self, name: str) -> Block:
         c = self.config
-        first = self.initializer or keras.initializers.RandomNormal(stddev=0.02)
-        small = keras.initializers.RandomNormal(stddev=0.02 / math.sqrt(2 * c.layers))
-        last = self.initializer or ("zeros" if c.zero_outputs else small)
+        first = self.initializer or normal(0.02)
+        last = self.initializer or ("zeros" if c.zero_outputs else normal(0.02 / math.sqrt(2 * c.layers)))
         base = c.rotary_base if c.positions == "rotary" else None
         normalize = c.epsilon if c.qk_norm else None
         attention = Attention(

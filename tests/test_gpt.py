@@ -420,6 +420,14 @@ def test_weights_begin_as_gpt2s():
             assert value.std() == pytest.approx(0.02 / 4 if writes else 0.02, rel=0.05)
 
 
+@pytest.mark.parametrize("fields", [GPT2, LLAMA, ARTICLE], ids=name)
+def test_no_matrix_begins_with_the_numbers_of_another(fields):
+    model = GPT(GPTConfig(V, S, **{"layers": 2, "width": 8, "heads": 4, **fields}))
+    drawn = [np.ravel(variable)[:32] for variable in model.trainable_variables if len(variable.shape) == 2]
+    scaled = [np.round(numbers / numbers.std(), 4) for numbers in drawn]  # small ones may be those of others, shrunk
+    assert len(np.unique(scaled, axis=0)) == len(drawn) > 10
+
+
 def test_dropout_drops_only_in_training():
     plain, dropping = lively(), lively(dropout=0.5)
     ids = TEXT[None, :S].astype("int32")
