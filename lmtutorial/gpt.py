@@ -141,9 +141,7 @@ class GPT(NeuralLM):
         draw = initializer or normal(0.02)
         self.embedding = self.add_weight((c.vocab_size, c.embedding), initializer=draw, name="embedding")
         if c.positions == "learned":
-            self.position_embedding = self.add_weight(
-                (c.context, c.width), initializer=draw, name="position_embedding"
-            )
+            self.position_embedding = self.add_weight((c.context, c.width), initializer=draw, name="position_embedding")
         if c.embedding != c.width:
             self.projection = dense("projection", c.embedding, c.width, True, draw)
         self.blocks = [self._block(f"block_{i}") for i in range(c.layers)]
@@ -270,7 +268,7 @@ class GPT(NeuralLM):
                 table = self.position_embedding
             case "sinusoidal":
                 table = sinusoids(self.window, self.config.width)
-                x = x * math.sqrt(self.config.width)  # or the waves, up to 1, drown the tokens (Vaswani et al. 2017)
+                x = x * math.sqrt(self.config.width)  # nearer to the waves, which go up to 1 (Vaswani et al. 2017)
             case _:
                 return x
         return x + ops.take(ops.cast(table, x.dtype), ops.maximum(positions, 0), axis=0)

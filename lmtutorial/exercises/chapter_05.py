@@ -99,7 +99,7 @@ def _decay(answer: Callable) -> str:
     require("embedding_norm/scale" not in got, "`embedding_norm/scale` has one axis: look at shapes, not at names.")
     require("query/bias" not in got, "A bias should stay as it is.")
     require("temperature" not in got, "A single number, of shape (), should stay as it is.")
-    require("embedding" in got, "The embedding is a matrix, too, and decays here as in GPT-2.")
+    require("embedding" in got, "The embedding is a matrix, too, and decays here as in nanoGPT.")
     require("positions" in got, "The table of positions has two axes, too: look at shapes, not at names or sizes.")
     require("kernel_of_three_axes" in got, "Keras keeps heads as an axis of their own: three axes are a matrix, too.")
     require(got == matrices.keys(), f"It should be {sorted(matrices)}; yours is {sorted(got)}.")

@@ -39,7 +39,9 @@ def _temperature(answer: Callable) -> str:
         np.allclose(answer(logits.copy(), 2.0), softmax(logits / 2)), "At temperature 2 it is wrong: use the argument."
     )
     big = np.array([2000.0, 1999.0])
-    require(np.allclose(answer(big, 1.0), softmax(big)), "Large logits overflow: subtract the largest before exp.")
+    for tau in (1.0, 0.5):
+        found = answer(big, tau)
+        require(np.allclose(found, softmax(big / tau)), "Large logits overflow: subtract the largest before exp.")
     return "At temperature 0 this divides by zero: its limit is greedy decoding."
 
 
