@@ -754,6 +754,7 @@ MISTAKES = [
     ("09-temperature", lambda z, tau: softened(z, tau)[:2], "shape"),
     ("09-temperature", lambda z, tau: softened(z, 0.5), "At temperature 2"),
     ("09-temperature", lambda z, tau: softened(np.minimum(z / tau, 700), 1), "overflow"),
+    ("09-temperature", lambda z, tau: softened(z / tau - z.max(), 1, stable=False), "overflow"),
     ("09-repeated", lambda text, n: 3 / 7, "not the different ones"),
     ("09-repeated", lambda text, n: 1, "first time"),
     ("09-repeated", lambda text, n: 4 / 9, "7 sequences"),
